@@ -72,7 +72,9 @@ def blame_field(field: str) -> Iterator[None]:
 
 def suggest(name: object, known: Iterable[object], cutoff: float = 0.6) -> str:
     """Makes "; did you mean 'seed'?" of the nearest known name, or ";" if none is near."""
-    near = difflib.get_close_matches(str(name), list(map(str, known)), 1, cutoff)
+    near = difflib.get_close_matches(str(name), list(map(str, known)), 3, cutoff)
+    # of those that are about as near, one with the same letters: two were exchanged
+    near.sort(key=lambda one: sorted(one.lower()) != sorted(str(name).lower()))
     return f"; did you mean {near[0]!r}?" if near else ";"
 
 

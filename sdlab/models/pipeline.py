@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 import platform
 import weakref
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from .quiet import silence_libraries
 from .resolve import Model, Native, Swaps
 from .tasks import Task, choose_task, find_tasks
 
+SINGLESTEP = "diffusers.schedulers.scheduling_dpmsolver_singlestep"  # what it logs as
 UNSTATED = "_use_default_values"  # diffusers' list of what a configuration left out
 _loaded: dict[tuple, Loaded] = {}  # at most one
 _read: list[weakref.ref] = []  # UNets that may be in memory still
@@ -108,6 +110,8 @@ def make_scheduler(name: str, stated: Mapping[str, Any]) -> Any:
     kind, options = parse_scheduler(name)
     if kind == "PNDMScheduler":
         options["skip_prk_steps"] = True
+    if kind == "DPMSolverSinglestepScheduler":  # it warns of a choice of its own, which is right
+        logging.getLogger(SINGLESTEP).setLevel(logging.ERROR)
     kept = {key: value for key, value in stated.items() if key in (*INHERITED, UNSTATED)}
     return getattr(diffusers, kind).from_config(kept, **options)
 

@@ -51,6 +51,9 @@ def read_numbers(text: str, *, whole: bool, name: str = "axis") -> list[int] | l
         if re.fullmatch(NUMBER, item):
             found.append(Decimal(item))
         elif match := RANGE.fullmatch(item):
+            ends = [Decimal(end) for end in match.groups()[:2]]
+            if wrong := [end for end in ends if whole and end != int(end)]:
+                raise ValueError(f"{name}: {wrong[0]} in {item!r} is not a whole number")
             found += list_range(*match.groups(), whole=whole, item=item, name=name)
         else:
             sign = " (a step needs its sign: (+1))" if re.search(r"\(\s*\d", item) else ""

@@ -260,8 +260,12 @@ def look_up(text: str) -> tuple[str, dict[str, Any]]:
             f" {ABSENT[short]!r}"
         )
     longer = [name for name in NAMES if short and name.startswith(short)]
+    spelled = {fold_name(name): name for name in (*OPTIONS, *SAMPLERS)}  # A1111's where both are
+    hint = suggest(longer[0] if longer else short, NAMES)
+    for name, shown in spelled.items():
+        hint = hint.replace(repr(name), repr(shown))
     raise ValueError(
-        f"unknown scheduler {text!r}{suggest(longer[0] if longer else short, NAMES)} these run:"
+        f"unknown scheduler {text!r}{hint} these run:"
         f" {', '.join(SCHEDULERS)}; A1111's names of them too, such as 'DPM++ 2M Karras'"
     )
 

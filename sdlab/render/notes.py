@@ -6,8 +6,10 @@ import json
 import math
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from operator import attrgetter
 
+from ..errors import FieldError, shorten_text
 from ..models.loras import Effect
 from ..models.parts import describe_doubt
 from ..models.resolve import Native, native, read_effects, swap_parts, tell_native_size, tell_origin
@@ -24,25 +26,65 @@ STRETCHED = 0.02  # of a picture's proportions; less is not seen
 ROUNDED = 8  # pixels; less is due to sides that are multiples of that
 WORD = re.compile(r"[^\W\d_]+")
 MOST = 8  # words that are named
+FEW, MOST_TOLD = 4, 60  # cells that are named, and how many characters each of their values has
 
 
 def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, str]:
     """Collects what is to be said before a run, {field: text}; no two differ in seed alone."""
+    unlike = list_unprompted(cells)
+    notes = [(c, describe(c, natives[c.model])) for c in unlike for describe in NOTES]
+    for describe in (describe_idle_words, describe_unmended):
+        notes += [(cell, describe(cell, natives[cell.model])) for cell in cells]
+    return join_notes(notes)
+
+
+def list_unprompted(cells: Iterable[Recipe]) -> list[Recipe]:
+    """Lists, of those that differ in seed and prompts alone, the first."""
     read = attrgetter(*(name for name in FIELDS if name not in ("seed", *PROMPTS)))
     unlike: dict[tuple, Recipe] = {}
     for cell in cells:
         unlike.setdefault(read(cell), cell)
-    notes = [describe(c, natives[c.model]) for c in unlike.values() for describe in NOTES]
-    for describe in (describe_idle_words, describe_unmended):
-        notes += [describe(cell, natives[cell.model]) for cell in cells]
-    said: dict[str, dict[str, None]] = {}
-    for field, text in filter(None, notes):
-        said.setdefault(field, {})[text] = None
+    return list(unlike.values())
+
+
+def collect_finished(cells: Iterable[Recipe], natives: dict[str, Native]) -> dict[str, str]:
+    """Collects what is to be said of schedulers after a run, {field: text}.
+
+    What cannot be tried here any more is left out: the pictures are there.
+    """
+    notes: list[tuple[Recipe, tuple[str, str] | None]] = []
+    for cell in list_unprompted(cells):
+        for describe in (describe_levels, describe_solver):
+            with suppress(FieldError):
+                notes.append((cell, describe(cell, natives[cell.model])))
+    return join_notes(notes)
+
+
+def join_notes(notes: Iterable[tuple[Recipe, tuple[str, str] | None]]) -> dict[str, str]:
+    """Joins notes on cells as {field: the first text, and which other cells have one}."""
+    said: dict[str, dict[str, Recipe]] = {}
+    for cell, note in notes:
+        if note:
+            said.setdefault(note[0], {}).setdefault(note[1], cell)
     return {
-        field: next(iter(texts))
-        + (f" (and {len(texts) - 1} more like this)" if len(texts) > 1 else "")
-        for field, texts in said.items()
+        field: next(iter(texts)) + name_more([*texts.values()]) for field, texts in said.items()
     }
+
+
+def name_more(cells: Sequence[Recipe]) -> str:
+    """Names by what they differ in the cells of which something alike is said; "" of one alone."""
+    others = cells[1:]
+    if not others:
+        return ""
+    odd = ("seed", "weights")
+    names = [n for n in FIELDS if n not in odd and len({getattr(c, n) for c in cells}) > 1]
+    told = [
+        ", ".join(f"{name}={shorten_text(repr(getattr(cell, name)), MOST_TOLD)}" for name in names)
+        for cell in others
+    ]
+    rest = f"; and {len(told) - FEW} others" if len(told) > FEW else ""
+    which = f": {'; '.join(told[:FEW])}{rest}" if names else ""
+    return f" (and {len(others)} more like this{which})"
 
 
 def describe_strange_words(requests: Iterable[Request]) -> dict[str, str]:

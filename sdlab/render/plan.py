@@ -31,7 +31,7 @@ from ..recipe.prompts import fill_rows, list_tokens, parse_weights, write_tokens
 from ..recipe.request import PROMPTS, Recipe, Request, key_of, list_inputs, read_all_but_seed
 from ..store.store import Store, open_store
 from .batch_size import share_cells
-from .notes import collect_notes, describe_strange_words, learn_words
+from .notes import collect_finished, collect_notes, describe_strange_words, learn_words
 from .options import caller_level
 
 SWAPPED = ("vae", "lora", "textual_inversion")
@@ -345,7 +345,7 @@ def preview(requests: Request | Iterable[Request], store: Store | str | PathLike
         found.todo,
         None if None in times else sum(filter(None, times)),
         tuple(models),
-        found.notes,
+        collect_finished(found.cells, found.natives) | found.notes,
     )
 
 

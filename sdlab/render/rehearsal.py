@@ -250,9 +250,9 @@ def describe_steps(name: str, steps: int, stated: str) -> str | None:
         if kind == "PNDMScheduler" and scheduler.config.prediction_type == "v_prediction":
             return (
                 f"scheduler={name!r} mixes what the UNet said in several steps, though v means"
-                " another picture at each level of noise: with this model it errs more than half"
-                " as much as DDIM, with one that predicts noise about a tenth; LMSDiscreteScheduler"
-                " errs the same with both"
+                " another picture at each level of noise: with this model it is hardly better than"
+                " DDIM (it errs more than half as much; with a model that predicts noise, about a"
+                f" tenth); use scheduler={INSTEAD[0]!r}"
             )
         sigmas = getattr(scheduler, "sigmas", None)
         if sigmas is not None and len(sigmas) > 1 and 0 < sigmas[-2] == sigmas[-1]:

@@ -15,20 +15,28 @@ from typing import Any
 
 import pandas as pd
 
+from ..errors import shorten_text
 from ..store.columns import COLUMNS
 from ..store.store import Store
 from . import stats
+from .answers import list_readings
 from .code import find_store_root, name_store, write_axis, write_results_code
 from .figures import split_caption
-from .frame import column_values, count_noun, find_label_columns, is_measured, row_tuples
+from .frame import column_values, count_noun, find_label_columns, hide_home, is_measured, row_tuples
 from .scorers import SCORERS
 from .sections import CSV_START, encode_csv
-from .stats.claims import CALL, Claim
+from .stats.claims import CALL, SAMPLE, Claim
 
 SAID = ("votes", "answers")  # how statistics name a table of what people said; a store's, too
 TEXTS = ("key", "vote", "answer", "rater", "question", "prompt", "wording")
 UNCARRIED = "the raters' votes are not in this file"
 GIVE_VOTES = "give them as Claim(..., votes=Store(...).votes())"
+GIVE_COUNTED = "report a frame that has it, or give the answers as Claim(..., votes=judge.value)"
+STORE_ONLY = (
+    "The votes that this is counted of are not in this file: the code below makes this claim again"
+    " only where the pictures' store has them. Claim(..., votes=) puts them here."
+)
+MOST_TOLD = 200  # characters of an error
 SIDES = ("left", "right")  # keys, where a table has both
 
 
@@ -116,6 +124,7 @@ def write_again(
     table: str = "",
     claims: Sequence[Claim] = (),
     votes: Sequence[Votes] = (),
+    written: Sequence[str] = (),
     **given: Any,
 ) -> str:
     """Writes Python that makes the pictures, measures them and writes the report again.
@@ -130,12 +139,14 @@ def write_again(
         The name of the frame's CSV file in the report; "" if it is not there.
     claims, votes
         The votes as `list_votes` gives them.
+    written
+        The claims as `list_written` gives them.
     **given
         What else `write_report` was given; "notebook" and "verified" stay comments.
     """
     scorers, added = find_scorers(own), find_added(own)
     folder = f"runs/{path.stem}"
-    argued = write_claims(claims, own, votes, name_store(own) or folder)
+    argued = write_claims(claims, written, own, name_store(own) or folder)
     drawn = [code for each in figures if (code := write_figure(each, own, claims, votes))]
     names = ["write_report", *["image_grid"] * any("image_grid(" in code for code in drawn)]
     names += [*["measure"] * bool(scorers), *["stats"] * ("stats." in "".join([argued, *drawn]))]
@@ -143,9 +154,10 @@ def write_again(
     imports, _, rest = made.partition("\n")
     tables = [(each.name, each.file) for each in votes if each.csv]
     tables += [("table", table)] if added and table else []
+    read = write_reading(path.name, tables, joined="join_answers(" in argued)
     return "".join(
         (
-            f"{imports}\n{write_reading(path.name, tables)}{rest}",
+            f"{imports}\n{read}{rest}",
             f"results = measure(results, {', '.join(map(repr, scorers))})\n" if scorers else "",
             write_added(added, bool(table)),
             argued,
@@ -183,13 +195,14 @@ def find_added(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def write_reading(report: str, tables: Sequence[tuple[str, str]]) -> str:
-    """Writes Python that reads the tables that the report carries."""
+def write_reading(report: str, tables: Sequence[tuple[str, str]], *, joined: bool = False) -> str:
+    """Writes Python that reads the tables that the report carries; `joined` with the frame."""
     if not tables:
         return ""
     lines = "".join(f"{name} = read_table(report, {file!r})\n" for name, file in tables)
+    more = "from sdlab.results.answers import join_answers\n"
     return (
-        "from sdlab.results.again import read_table\n\n"
+        f"from sdlab.results.again import read_table\n{more * joined}\n"
         f"report = {report!r}  # the path of the report that has this code\n{lines}"
     )
 
@@ -208,30 +221,54 @@ def write_added(names: Sequence[str], carried: bool) -> str:
     )
 
 
+def list_written(claims: Sequence[Claim], own: pd.DataFrame, votes: Sequence[Votes]) -> list[str]:
+    """Lists the Python of each claim; a comment in its stead, if that would not be the same."""
+    stored = read_stored(claims, own)
+    return [write_claim(claim, own, votes, stored) for claim in claims]
+
+
+def tell_lost(claim: Claim, written: str) -> str:
+    """Tells of a claim as `write_claim` wrote it when the report's code does not make it again."""
+    start = write_left_out(claim)
+    if written.startswith(start):
+        return f"The code below does not make this claim again: {written[len(start) :].strip()}."
+    return STORE_ONLY if written.lstrip().startswith("*([") else ""
+
+
+def write_left_out(claim: Claim) -> str:
+    """Writes the beginning of the comment for a claim that is left out, before the reason."""
+    return f"    # left out: {claim.text!r}, as its evidence cannot be written as code:"
+
+
 def write_claims(
-    claims: Sequence[Claim], own: pd.DataFrame, votes: Sequence[Votes], folder: str
+    claims: Sequence[Claim], written: Sequence[str], own: pd.DataFrame, folder: str
 ) -> str:
     """Writes Python that binds `claims`, with a comment for what it cannot say.
 
     Parameters
     ----------
-    claims, own, votes
+    claims, written, own
         As `write_again` has them.
     folder : str
         Of the store, as the code names it.
     """
     if not claims:
         return ""
-    stored = read_stored(claims, own)
-    listed = "".join(write_claim(claim, own, votes, stored) for claim in claims)
     tables = "".join(
-        f"{each.name} = Store({folder!r}).{each.kind}()\n"
-        for each in stored
-        if f"len({each.name})" in listed
+        f"{each.name} = Store({folder!r}).{each.kind}()\n{write_warning(each, lost, folder)}"
+        for each in read_stored(claims, own)
+        if (lost := [c.text for c, line in zip(claims, written) if f"len({each.name})" in line])
     )
     note = "# what people said is in the store, not in this file: Claim(..., votes=) puts it here"
-    before = f"\n{note}\n{tables}" if tables else ""
-    return f"{before}\nclaims = [\n{listed}]\n"
+    before = f"\nimport warnings\n\n{note}\n{tables}" if tables else ""
+    return f"{before}\nclaims = [\n{''.join(written)}]\n"
+
+
+def write_warning(stored: Stored, lost: Sequence[str], folder: str) -> str:
+    """Writes Python that warns of the claims that are left out where the store has nothing."""
+    texts = ", ".join(map(repr, lost))
+    said = f"{folder} has no {stored.kind} here, so these claims are not made: {texts}"
+    return f"if not len({stored.name}):\n    warnings.warn({said!r}, stacklevel=1)\n"
 
 
 def write_claim(
@@ -239,8 +276,7 @@ def write_claim(
 ) -> str:
     """Writes one claim; a comment in its stead, if its evidence would not be the same."""
     said = next((each for each in votes if each.source is claim.votes), None)
-    rows = find_rows(claim.frame, own)
-    left_out = f"    # left out: {claim.text!r}, as its evidence cannot be written as code:"
+    rows, left_out = find_rows(claim.frame, own), write_left_out(claim)
     if rows is None:
         return f"{left_out} it is of other rows than the report's\n"
     unsaid, call = lacks_votes(claim) and bool(stored), ""
@@ -257,9 +293,25 @@ def write_claim(
             return (
                 f"{lost}    stats.Claim(\n        {claim.text!r},\n        {call}{more},\n    ),\n"
             )
+    if said and (judged := write_judged(claim, own, said)):
+        return f"    stats.Claim(\n        {claim.text!r},\n        {judged},\n    ),\n"
     if unsaid:
         call = f"{UNCARRIED}, and those of the store give another one by now; {GIVE_VOTES}"
     return f"{left_out} {call}\n"
+
+
+def write_judged(claim: Claim, own: pd.DataFrame, said: Votes) -> str:
+    """Writes evidence that counts answers as pictures, as `rate(judge.value, "yes")`; else ""."""
+    called, table = claim.evidence.attrs.get(CALL), said.carried
+    if not called or called["tables"] != ["frame"] or table is None:
+        return ""
+    for code, rows in list_readings(table, said.name, own):
+        call, same = write_evidence(claim.evidence, rows, code, None)
+        if same:
+            keys = None if claim.frame is None else column_values(claim.frame, "key")
+            frame = f", frame={code}" if keys == column_values(rows, "key") else ""
+            return f"{call}{frame}, votes={said.name}"
+    return ""
 
 
 def find_rows(frame: pd.DataFrame | None, own: pd.DataFrame) -> list[int] | None:
@@ -289,6 +341,9 @@ def write_evidence(
     tables = {name: given[name] for name in called["tables"]}
     if any(table is None for table in tables.values()):
         return f"{UNCARRIED}; {GIVE_VOTES}", False
+    columns = evidence.attrs.get(SAMPLE, {}).get("columns", [])
+    if lacking := [repr(name) for name in columns if name not in frame.columns]:
+        return f"the report's frame has no column {', '.join(lacking)}; {GIVE_COUNTED}", False
     said = {name: results if name == "frame" else votes and votes.name for name in tables}
     arguments = [f"{name}={value!r}" for name, value in called["given"].items()]
     shown = [*(str(said[name]) for name in tables), *arguments]
@@ -298,8 +353,11 @@ def write_evidence(
         found = getattr(stats, called["name"])(**tables, **called["given"])
         rows = evidence.index.tolist()
         pd.testing.assert_frame_equal(found.loc[rows], evidence, check_dtype=False)
-    except (SyntaxError, TypeError, ValueError, KeyError, AssertionError):
+    except AssertionError:
         return f"{call} gives another one, as it was made of other rows, or changed", False
+    except (SyntaxError, TypeError, ValueError, KeyError) as error:
+        told = shorten_text(" ".join(hide_home(error).split()), MOST_TOLD)
+        return f"{call} does not give it: {told}", False
     return call + (f".loc[{rows!r}]" if rows != found.index.tolist() else ""), True
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from ..models.model import Model
 from ..models.rows import MODELS
+from .answers import join_answers
 from .frame import (
     column_values,
     count_noun,
@@ -23,12 +24,13 @@ from .frame import (
     format_label,
     format_value,
     hide_home,
+    join_words,
     row_tuples,
     to_plain,
 )
 from .html import Row, Table, TableCell
+from .meanings import MEANINGS
 from .pairs import Pairing, pair
-from .scorers.listing import MEANINGS
 from .stats import plot
 from .stats.charts import COMPARED, name_side
 from .stats.claims import SAMPLE, Claim
@@ -121,12 +123,15 @@ class Against:
         In words, such as "tiny-v2 higher in objects_right".
     level : int
         Those of them that have no direction, as the difference of all is 0.
+    alike : bool
+        Whether all that go the other way are equally far.
     """
 
     found: Sequence[tuple[str, int, int]]
     looked: Sequence[tuple[str, int, int]]
     findings: Sequence[str]
     level: int = 0
+    alike: bool = False
 
 
 def find_pairing(claim: Claim, frame: pd.DataFrame) -> tuple[Pairing | None, str]:
@@ -191,7 +196,8 @@ def find_against(claim: Claim, pairing: Pairing) -> Against:
             elif difference * change < 0:
                 found.append((-abs(change), looked[-1]))
     far = [each for _, each in sorted(found, key=lambda each: each[0])]
-    return Against(far, looked, list(dict.fromkeys(findings)), level)
+    alike = len({distance for distance, _ in found}) < 2
+    return Against(far, looked, list(dict.fromkeys(findings)), level, alike)
 
 
 def name_finding(pairing: Pairing, column: str, own: Sequence[Any], *, right: bool) -> str:
@@ -209,16 +215,28 @@ def draw_claim(claim: Claim) -> Any:
         return None
 
 
+def explain_untold(claim: Claim, pairing: Pairing) -> str:
+    """Explains why no pair of these rows could be looked at."""
+    columns = dict.fromkeys(
+        str(row.get("column", VOTED)) for row in claim.evidence.to_dict("records")
+    )
+    lacking = [name for name in columns if name not in pairing.source.columns]
+    if VOTED in lacking:
+        return f"{UNTOLD}: the votes are not in this report; Claim(..., votes=) puts them here."
+    if lacking:
+        return f"{UNTOLD}: these rows have no column {join_words(lacking)}."
+    return f"{UNTOLD}: no pair of these rows has the values that the evidence is of."
+
+
 def describe_against(against: Against) -> str:
     """Says how many comparisons go against what was found, and that none were left out."""
     n, total = len(against.found), len(against.looked) - against.level
-    if not against.looked:
-        return f"{UNTOLD}: no pair of these rows has the values that the evidence is of."
     if not total:
         return "The difference of all is 0, so there is no direction to go against."
     every = count_noun(total, "comparison")
     level = f"Where the difference of all is 0, in {against.level:,} more, there is no direction"
-    first = f"; the {MOST_AGAINST} farthest are shown" if n > MOST_AGAINST else ""
+    some = f"{MOST_AGAINST} of them" if against.alike else f"the {MOST_AGAINST} farthest"
+    first = f"; {some} are shown" if n > MOST_AGAINST else ""
     few = 0 < len(against.findings) <= MOST_FINDINGS
     finding = f"“{'; '.join(against.findings)}”" if few else "the finding of their own row"
     said = (
@@ -254,9 +272,12 @@ def list_against(
 
 def count_sample(claim: Claim, frame: pd.DataFrame, against: Against | None) -> str:
     """Says over how many prompts and seeds the evidence goes; "" where it does not tell."""
+    sample = claim.evidence.attrs.get(SAMPLE)
     if against and against.looked:
         rows = frame.iloc[sorted({i for _, *both in against.looked for i in both})]
-    elif sample := claim.evidence.attrs.get(SAMPLE):
+    elif sample:
+        if claim.votes is not None and counts_answers(claim.votes, frame, sample["columns"]):
+            frame = join_answers(claim.votes, frame)
         rows = select_sample(claim.evidence, frame, sample["columns"], sample["by"])
     else:
         return ""
@@ -266,6 +287,12 @@ def count_sample(claim: Claim, frame: pd.DataFrame, against: Against | None) -> 
     n = 0 if prompts is None else prompts.nunique()
     over = name_range(count_prompts(claim.evidence), n, single=len(claim.evidence) == 1)
     return f"{over}, {count_noun(rows['seed'].nunique(), 'seed')}"
+
+
+def counts_answers(votes: pd.DataFrame, frame: pd.DataFrame, columns: Sequence[str]) -> bool:
+    """Tells whether columns that the frame has not are of answers to its single pictures."""
+    known = {"key", "answer"} <= {*votes.columns} and "key" in frame.columns
+    return known and not {*columns} <= {*frame.columns}
 
 
 def count_prompts(evidence: pd.DataFrame) -> list[int]:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..errors import suggest
 from .frame import (
     NUMBER,
     column_values,
@@ -35,6 +34,7 @@ from .frame import (
     select_own,
     shorten_pictures,
 )
+from .meanings import explain_column
 from .origins import label_sides
 
 if TYPE_CHECKING:  # matplotlib comes when something is drawn: a widget need not wait for it
@@ -151,13 +151,9 @@ def find_columns(
     if not isinstance(given, (str, Iterable, type(None))):
         raise TypeError(f"{argument}={given!r}: give a column's name, or a list of them")
     names = [] if given is None else [given] if isinstance(given, str) else list(given)
-    columns = [str(name) for name in frame.columns]
     for name in names:
         if name not in frame.columns:
-            raise ValueError(
-                f"{argument}={name!r} is no column of the frame{suggest(name, columns, 0.5)} it has"
-                f" {', '.join(columns)}"
-            )
+            raise ValueError(f"{argument}={explain_column(name, frame.columns)}")
     return names
 
 

@@ -35,6 +35,7 @@ from .frame import (
     summarize_values,
     to_plain,
 )
+from .meanings import explain_column
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -172,12 +173,8 @@ def require_columns(frame: pd.DataFrame, by: str) -> None:
     """Raises unless this is a frame of pictures with such a column."""
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"pair takes the frame of run(), not {type(frame).__name__}")
-    columns = [str(name) for name in frame.columns]
     if by not in frame.columns:
-        raise ValueError(
-            f"by={by!r} is no column of the frame{suggest(by, columns, 0.5)} it has"
-            f" {', '.join(columns)}"
-        )
+        raise ValueError(f"by={explain_column(by, frame.columns)}")
     require_paths(frame)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from markupsafe import Markup
 
 from ..recipe.request import FIELDS
 from ..store.files import write_whole
-from .again import list_votes, write_again
+from .again import list_votes, list_written, tell_lost, write_again
 from .argument import (
     count_sample,
     describe_against,
     describe_columns,
     draw_claim,
+    explain_untold,
     find_against,
     find_pairing,
     list_against,
@@ -102,7 +104,8 @@ def write_report(
     claims : sequence of Claim
         Each with its verdict in words, figure, table, what was not held constant, the pairs that go
         against the finding (whatever the claim's own words say), and who judged. The votes go along
-        as a table, with a CSV file, from which the code in the report makes the claims again.
+        as a table, with a CSV file, from which the code in the report makes the claims again; of
+        those that it cannot, a warning and the page say why.
     notebook : path, optional
         A notebook whose prose goes in, without its code.
     verified : Verification, optional
@@ -141,6 +144,7 @@ def write_report(
     given |= {} if print_cells else {"print_cells": False}
     given |= {} if gallery else {"gallery": False}
     argument |= describe_making(path, title, frame, figures, claims, **given)
+    warn_of_lost(claims, argument["lost"])
     page = render_page(title, frame, figures, text or "", path.name, print_cells, beside, argument)
     if beside:
         write_gallery(path.with_name(beside), frame, title=title, text=text or "")
@@ -161,6 +165,13 @@ def require_verified(verified: Verification | None, frame: pd.DataFrame) -> None
             f"verified is of other cells than the frame: {count_noun(len(strangers), 'picture')},"
             f" such as {strangers[0]}; give verify(frame) of the same frame"
         )
+
+
+def warn_of_lost(claims: Sequence[Claim], lost: Sequence[str]) -> None:
+    """Warns of claims that the report's code does not make again, or not everywhere."""
+    for claim, told in zip(claims, lost):
+        if told:
+            warnings.warn(f"claim {claim.text!r:.60}: {told}", stacklevel=3)
 
 
 class LinkedPath(type(Path())):  # type: ignore[misc]  # a class of the platform's
@@ -222,6 +233,8 @@ def describe_claim(claim: Claim, frame: pd.DataFrame) -> dict[str, Any]:
     rows = frame if claim.frame is None else claim.frame
     (pairing, untold), figure = find_pairing(claim, rows), draw_claim(claim)
     against = find_against(claim, pairing) if pairing else None
+    if pairing and against and not against.looked:
+        untold = explain_untold(claim, pairing)
     pairs = [
         (
             what,
@@ -239,7 +252,7 @@ def describe_claim(claim: Claim, frame: pd.DataFrame) -> dict[str, Any]:
         "measured": describe_columns(claim.evidence),
         "sample": count_sample(claim, rows, against),
         "unlike": show_unlike(pairing) if pairing else None,
-        "against": describe_against(against) if against else untold,
+        "against": describe_against(against) if against and against.looked else untold,
         "pairs": pairs,
         "judged": claim.judged,
     }
@@ -302,7 +315,7 @@ def describe_making(
     """Tells what people said, and how what was made here is made again, if there is any."""
     own, votes = select_own(frame), list_votes(claims, path.stem)
     shown = [(each, show_frame(each.shown, each.file), each.csv) for each in votes]
-    found = {"votes": shown, "code": "", "recipes": ""}
+    found = {"votes": shown, "code": "", "recipes": "", "lost": [""] * len(claims)}
     if own.empty:
         return found | {"recipes_count": count_noun(0, "recipe")}
     recipes = list_recipes(own)
@@ -311,8 +324,10 @@ def describe_making(
         recipes["numbers"] = numbers
     table = describe_csv(frame, path.name)
     named = table["csv_name"] if table["csv"] else ""
-    code = write_again(path, title, own, figures, table=named, claims=claims, votes=votes, **given)
+    given |= {"claims": claims, "votes": votes, "written": list_written(claims, own, votes)}
+    code = write_again(path, title, own, figures, table=named, **given)
     return found | {
+        "lost": [tell_lost(*each) for each in zip(claims, given["written"])],
         "code": code,
         "recipes": json.dumps(recipes, separators=(",", ":")),
         "recipes_count": count_noun(len(own), "recipe"),

@@ -306,7 +306,9 @@ def test_spellings_differ_by_checkpoint_only_where_it_states_an_option_otherwise
 @pytest.mark.parametrize(
     "name, says",
     [
-        ("Eulr a", "did you mean 'euler a'"),
+        ("Eulr a", "did you mean 'Euler a'"),
+        ("DDMI", "did you mean 'DDIM'"),
+        ("PMLS", "did you mean 'PLMS'"),
         ("", "these run: DDIM"),
         ("DPM++ 2S a", "the nearest is 'DPM++ 2S'"),
         (

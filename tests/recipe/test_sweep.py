@@ -66,6 +66,8 @@ def test_real_ranges_end_where_they_say_and_are_exact(text, values):
         ("0-9999999", "more than"),
         ("1-5 [0]", "ask for 1"),
         ("1.5", "whole number"),
+        ("0-1.5", "1.5 in '0-1.5' is not a whole number"),
+        ("0.5-2 [4]", "0.5 in .* is not a whole number"),
         ("", "no values|neither"),
     ],
 )

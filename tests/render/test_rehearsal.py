@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import importlib.util
 import json
+import logging
 import re
 import warnings
 from types import SimpleNamespace
@@ -241,6 +242,18 @@ def test_the_known_part_comes_back_as_noisy_as_the_rest_between_two_steps(name):
     assert rehearse(name, 10, "mask", 0.5, json.dumps(V1)).right
 
 
+@pytest.mark.parametrize("steps", [6, 7])
+def test_diffusers_says_nothing_of_a_choice_that_nobody_made(steps, caplog):
+    scheduler = make_scheduler("DPMSolverSinglestepScheduler", V1)
+    logger = logging.getLogger("diffusers")
+    logger.addHandler(caplog.handler)
+    try:
+        scheduler.set_timesteps(steps)
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert scheduler.config.lower_order_final and not caplog.records
+
+
 # ---- what is said, and where
 
 
@@ -340,7 +353,7 @@ def test_eta_of_tcd_adds_noise_from_the_cells_own_seed(random_v1, tmp_path):
         ("DEIS", None),
         ("Heun Karras", None),
         ("DDIM", None),
-        ("PLMS", "half as much as DDIM"),
+        ("PLMS", "hardly better than DDIM .*; use scheduler='DPMSolverMultistepScheduler'"),
         ("LMS", None),
     ],
 )

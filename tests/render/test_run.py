@@ -298,7 +298,19 @@ def test_what_is_said_before_a_run_knows_its_field(cat, tmp_path):
     with pytest.warns(UserWarning, match="256x256 expect .*and 1 more like this") as caught:
         before = preview([*cells, cells[0].but(seed=1)], tmp_path)
     assert before.notes == {"height": str(caught[0].message)} and len(caught) == 1
+    assert "(and 1 more like this: height=264, width=264)" in before.notes["height"]
     assert preview(cat, tmp_path).notes == {}
+
+
+def test_what_is_said_of_a_scheduler_stays_when_its_pictures_are_finished(cat, tmp_path):
+    cells = [cat.but(scheduler="PNDM", num_inference_steps=steps) for steps in (2, 3)]
+    with pytest.warns(UserWarning, match="hands the UNet"):
+        before = preview(cells, tmp_path)
+    with pytest.warns(UserWarning, match="hands the UNet"):
+        run(cells, tmp_path, progress=False)
+    after = preview(cells, tmp_path)
+    assert after.todo == 0 and after.notes == before.notes
+    assert "more like this: num_inference_steps=3)" in after.notes["num_inference_steps"]
 
 
 def test_words_that_an_embedded_model_was_never_shown_are_said_before_a_run(tmp_path):

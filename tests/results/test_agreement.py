@@ -296,6 +296,30 @@ def test_a_scorer_says_which_of_a_pair_is_better():
     assert again["share"].tolist() == found["share"].tolist()
 
 
+def test_the_answers_of_a_store_are_matched_with_its_pictures_whether_of_one_or_of_two(tmp_path):
+    """`Store.answers()` always has `key`, `left` and `right`, of which most are empty."""
+    votes, frame, _ = cast_votes()
+    opinions = Opinions(tmp_path)
+    drawn = frame["score"].to_numpy() > 0.5
+    for rater, odd in (("ann", 3), ("bob", 4)):
+        for n, (key, found) in enumerate(zip(frame["key"], drawn)):
+            said = "yes" if bool(found) ^ (n % odd == 0) else "no"
+            opinions.answer(key, said, question="drawn?", rater=rater)
+    single = opinions.answers()
+    bare = single.drop(columns=["left", "right"])
+    frame = frame.assign(drawn=drawn)
+    found = stats.agreement(single, frame, scorer="drawn")
+    assert found["prompts"].tolist() == [15] * 3 and not found["note"].str.contains("frame=").any()
+    pd.testing.assert_frame_equal(found, stats.agreement(bare, frame, scorer="drawn"))
+    for _, left, right, vote, rater in votes.itertuples():
+        opinions.answer((left, right), vote, question="better?", rater=rater)
+    both = stats.agreement(opinions.answers(), frame, scorer="drawn")
+    pairs = opinions.answers().query("question == 'better?'").drop(columns="key")
+    own = stats.agreement(pairs, frame, scorer="drawn")
+    expected = pd.concat([found, own], ignore_index=True)
+    pd.testing.assert_frame_equal(both, expected, check_dtype=False)
+
+
 def test_a_frame_of_other_pictures_is_refused():
     votes, frame, _ = cast_votes()
     with pytest.raises(ValueError, match="no answer is about a picture of this frame"):

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -20,7 +21,7 @@ from sdlab.results.stats import (
     rate,
     yield_curve,
 )
-from sdlab.widgets import Compare
+from sdlab.widgets import Compare, Judge
 
 PROMPTS = [f"a cat {i}" for i in range(8)]
 
@@ -138,11 +139,22 @@ def test_the_code_of_a_claim_without_votes_reads_those_of_the_store(tmp_path, mo
     evidence = [compare.counts("rater"), ranking(store.votes(), frame)]
     evidence += [agreement(store.votes(), frame), agreement(store.answers())]
     claims = [Claim(f"claim {n}", each) for n, each in enumerate(evidence)]
-    page = report(tmp_path, frame, claims=claims)
-    code = page.pre("code")
+    with pytest.warns(UserWarning, match="claim 'claim 0': The votes .* are not in this file"):
+        page = report(tmp_path, frame, claims=claims)
+    code, said = (
+        page.pre("code"),
+        "only where the pictures' store has them. Claim(..., votes=) puts",
+    )
+    assert page.text.count(said) == 4
+    untold = "cannot be told: the votes are not in this report; Claim(..., votes=) puts them here."
+    assert page.text.count(untold) == 1 and "no pair of these rows" not in page.text
     assert "Ann" not in code and "left out" not in code and "Claim(..., votes=)" in code
-    names = execute(page, frame, tmp_path, monkeypatch)  # there is no such store here
-    assert names["claims"] == []
+    with pytest.warns(UserWarning) as caught:  # there is no such store here
+        names = execute(page, frame, tmp_path, monkeypatch)
+    assert names["claims"] == [] and [str(each.message) for each in caught] == [
+        "runs/runs has no votes here, so these claims are not made: 'claim 0', 'claim 1', 'claim 2'",
+        "runs/runs has no answers here, so these claims are not made: 'claim 3'",
+    ]
     shutil.copytree(tmp_path / "runs", tmp_path / "alone" / "runs" / "runs")
     exec(code, names)
     for own, again in zip(claims, names["claims"], strict=True):
@@ -151,6 +163,61 @@ def test_the_code_of_a_claim_without_votes_reads_those_of_the_store(tmp_path, mo
     stale = report(tmp_path, frame, claims=[Claim("once", old)]).pre("code")
     assert "those of the store give another one by now; give them as Claim(" in stale
     assert "store_votes" not in stale
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """Finished pictures of two models, and what two raters said of them, some twice."""
+    cells = [c.but(**MODELS[c.model]) for c in plan(prompt=PROMPTS, model=[*MODELS])]
+    store = sdlab.Store(tmp_path / "runs")
+    for cell in cells:
+        store.save(sdlab.recipe.request.Recipe(**cell.to_dict()), Image.new("RGB", (64, 64)), {})
+    frame = store.frame()
+    for question in ("Is it a dog?", "Is it a cat?"):
+        for rater in ("Ann", "Bob"):
+            judge = Judge(frame, question, rater=rater, repeats=0.2)
+            while judge.done < judge.total:
+                judge.say("no" if judge.done % (2 + len(rater + question) % 5) else "yes")
+            judge.unblind()
+    return frame, store.answers(), judge.value
+
+
+def test_the_code_repeats_claims_on_judged_pictures(tmp_path, judged, monkeypatch):
+    """What is counted there is no column of the pictures, but of what people said of them."""
+    frame, answers, value = judged
+    once = value.query("repeat == 0")
+    scored = frame.assign(found=[n % 3 == 0 for n in range(len(frame))])
+    shares = rate(once, "yes", by="model")
+    claims = [
+        Claim("of these", shares, votes=value),
+        Claim("of all", shares, votes=answers),
+        Claim("of those looked at", shares, frame=once, votes=once),
+        Claim("by rater", rate(value, "yes", by=["rater", "model"])[1:], votes=answers),
+        Claim("agree", agreement(value, scored, scorer="found"), votes=value),
+        Claim("agree, of the store's", agreement(answers, scored, scorer="found"), votes=answers),
+    ]
+    page = report(tmp_path, scored, claims=claims)
+    code = page.pre("code")
+    assert "left out" not in code and "does not make this claim again" not in page.text
+    assert "join_answers(votes2, results).query(" in code
+    names = execute(page, frame, tmp_path, monkeypatch)
+    for own, again in zip(claims, names["claims"], strict=True):
+        pd.testing.assert_frame_equal(own.evidence, again.evidence, check_dtype=False)
+    again = type(page)(tmp_path / "alone" / "report-again.html")
+    assert claims_of(again) == claims_of(page) and "Over 8 prompts a row" not in page.text
+    assert page.text.count("Over 8 prompts, 1 seed. Judged by") == 4
+
+
+def test_a_claim_that_is_not_made_again_says_so_in_the_page_and_in_a_warning(tmp_path, judged):
+    frame, _, value = judged
+    counted = value.assign(both=value["yes"] & (value["seed"] >= 0))
+    claim = Claim("both", rate(counted, "both", by="model"))
+    with pytest.warns(UserWarning, match="claim 'both': The code below does not") as caught:
+        page = report(tmp_path, frame, claims=[claim])
+    assert len(caught) == 1 and Path(caught[0].filename).parent == Path(__file__).parent
+    said = "does not make this claim again: the report's frame has no column 'both'; report a"
+    assert said in claims_of(page)[0].replace("&#39;", "'")
+    assert "frame has no column 'both'" in page.pre("code")
 
 
 def test_the_code_measures_what_the_report_shows(tmp_path, monkeypatch):

@@ -85,6 +85,19 @@ def test_a_pair_goes_against_the_difference_of_its_own_group_alone(tmp_path, fra
     )
 
 
+def test_the_farthest_are_only_spoken_of_where_some_are_farther(tmp_path, frame):
+    odd = frame["prompt"].isin(PROMPTS[:7])
+    right = [3.0 * ((m == "tiny-v2") ^ o) for m, o in zip(frame["model"], ~odd)]
+    few = frame.assign(right=right)
+    few["right"] = few["right"].where(odd | (few["right"] == 0), 90.0)
+    text = report(tmp_path, few, claims=[Claim("x", paired(few, "right"))]).text
+    assert "7 of 12 comparisons go" in text and "; 6 of them are shown: the reader" in text
+    first = (few["prompt"] == PROMPTS[0]) & (few["right"] > 0)
+    few["right"] = few["right"].mask(first, 4.0)
+    text = report(tmp_path, few, claims=[Claim("x", paired(few, "right"))]).text
+    assert "; the 6 farthest are shown: the reader may see why." in text
+
+
 def test_what_goes_against_a_finding_is_told_by_it_whatever_the_claim_says(tmp_path, frame):
     """The pairs that are shown speak for a claim whose text is refuted: they must not look so."""
     page = report(tmp_path, frame, claims=[Claim("v1 is right more often", paired(frame, "right"))])
@@ -120,6 +133,9 @@ def test_it_is_said_why_pairs_cannot_be_shown(tmp_path, frame):
         "Which pairs go against the finding cannot be told: two images with model='tiny-v1'" in text
     )
     text = report(tmp_path, frame.drop(columns="right"), claims=[Claim("x", evidence)]).text
+    assert "cannot be told: these rows have no column right." in text
+    lost = frame.assign(right=pd.NA)
+    text = report(tmp_path, lost, claims=[Claim("x", evidence)]).text
     assert "cannot be told: no pair of these rows has the values" in text
 
 
@@ -203,6 +219,15 @@ def test_what_is_no_claim_is_refused(tmp_path, frame):
         Claim("x", 0.5)
     with pytest.raises(ValueError, match="no row"):
         Claim("x", evidence[:0])
+    marked = frame.assign(verdict=None)  # as a store's frame, whose marks have that name, too
+    for pictures in (frame, marked, marked[:1]):
+        with pytest.raises(ValueError, match="pictures?, which say nothing .* as frame="):
+            Claim("x", pictures)
+    table = pd.DataFrame({"model": ["a", "b"], "mean": [1, 2]})
+    with pytest.raises(ValueError, match="2 rows that are no finding of sdlab.stats; give what"):
+        Claim("x", table)
+    Claim("x", table[:1])
+    Claim("x", table.assign(verdict="so it is"))
 
 
 def test_the_contents_lead_to_every_section(tmp_path, frame):

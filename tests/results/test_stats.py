@@ -11,7 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats as reference
 from scipy.optimize import brentq
 
-from sdlab import pair, stats
+from sdlab import SCORERS, image_grid, pair, stats
+from sdlab.results.meanings import MEANINGS, explain_column
 from sdlab.results.stats import resampling
 from sdlab.results.stats.charts import COLORS
 from sdlab.results.stats.circles import compute_misfit, describe_circles
@@ -1001,3 +1002,25 @@ def test_a_notebook_shows_sentences_whole_under_the_numbers():
     assert "verdict 0" in stats.paired(frame, "good")._repr_html_()
     with pd.option_context("display.notebook_repr_html", False):
         assert found._repr_html_() is None
+
+
+def test_a_column_that_was_not_measured_yet_is_said_to_be_and_what_adds_it():
+    frame = make_frame([[[1, 0]], [[0, 1]]]).assign(height=64)
+    said = "'objects_right' is no column of the frame yet, which measure(results, 'objects') adds"
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        stats.rate(frame, "objects_right", by="model")
+    said = "did you mean 'objects_right', which measure(results, 'objects') adds?"
+    with pytest.raises(ValueError, match=re.escape(said)):
+        stats.paired(frame, "object_right")
+    with pytest.raises(ValueError, match="did you mean 'objects_right'. it has .*, objects_right$"):
+        stats.rate(frame.assign(objects_right=True), "object_right")
+    with pytest.raises(ValueError, match="by='pixels_brightness' is no column of the frame yet"):
+        pair(frame, "pixels_brightness")
+    with pytest.raises(ValueError, match="row='tokens_count' is no column of the frame yet, which"):
+        image_grid(frame.assign(path=None), row="tokens_count")
+
+
+def test_every_column_of_the_table_of_scorers_is_named_with_its_scorer():
+    for column in MEANINGS:
+        scorer = next(name for name in SCORERS if column.startswith(f"{name}_"))
+        assert f"measure(results, {scorer!r}) adds" in explain_column(column, ["key"])

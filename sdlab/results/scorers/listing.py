@@ -1,4 +1,4 @@
-"""What the scorers' columns mean, a line each, and the table of scorers that shows it."""
+"""The table of scorers, which shows what their columns mean."""
 
 from __future__ import annotations
 
@@ -9,52 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ..html import render_table
-
-MEANINGS = {  # of `_error` and `_of`, `measure` tells
-    "watermark_found": "the name of the payload that is detected",
-    "watermark_log10_p": "how likely chance alone is, of the most likely payload",
-    "watermark_agreement": "the share of bits that agree with it",
-    "watermark_official": "what the official decoder reads",
-    "objects_found": "the things that are in the picture, of those of the little worlds",
-    "objects_count": "how many things that are",
-    "objects_places": "their centres",
-    "objects_x": "where the first of them is, from the left",
-    "objects_y": "where the first of them is, from above",
-    "objects_background": "the plain colour or the scene behind them",
-    "objects_asked": "the things that the prompt names",
-    "objects_right": (
-        "whether these things are there, in their number, and none that is ruled out; wherever they"
-        " stand: left of, right of, above and below are objects_relation's"
-    ),
-    "objects_avoided": "whether nothing that the prompt rules out is there",
-    "objects_relation": (
-        "whether the things stand left of, right of, above or below each other as the prompt says;"
-        " missing where one of the two is not there"
-    ),
-    "pixels_sharpness": "the variance of the Laplacian: grows with edges, and with noise",
-    "pixels_colourfulness": "0 for grey, about 33 for a moderately colourful photograph",
-    "pixels_brightness": "the mean grey level, 0 to 255",
-    "pixels_clipped": "the share of colour values at the very ends of their range",
-    "diversity_vendi": "how many different pictures those of one recipe are worth",
-    "diversity_n": "how many pictures the recipe has",
-    "distance_same": "whether all pixels are those of the first arm's picture",
-    "distance_levels": "the mean difference from it, 0 to 255",
-    "lettering_asked": "the words in double quotes in the prompt",
-    "lettering_read": "the lines that are read in the picture",
-    "lettering_readings": "what every view of the picture gives, with its scores",
-    "lettering_exact": "whether these are the words asked for, in any order",
-    "lettering_likeness": "how like they are, 0 to 1",
-    "lettering_any": "whether anything at all is read",
-    "lettering_engine": "what read it, with its version",
-    "signs_read": "the words on the sign of the little world",
-    "signs_asked": "the words that the prompt asks for",
-    "signs_right": "whether the two are the same",
-    "signs_likeness": "how like they are, 0 to 1",
-    "signs_clear": "whether all that is written are letters",
-    "tokens_count": "how many tokens the prompt is, with its two ends; CLIP reads 77",
-    "tokens_pieces": "what they stand for",
-    "tokens_cut": "the words after the 77th, which are not read",
-}
+from ..meanings import MEANINGS
 
 
 class Scorers(dict[str, Callable[..., pd.DataFrame | pd.Series | Mapping[str, Any]]]):

@@ -104,7 +104,7 @@ def agreement(
     if frame is not None:
         answers = answers.assign(**tell_pictures(answers, frame, by, scorer, prompt))
     column = "vote" if "vote" in answers else "answer"
-    needed = ["rater", column, *(("left", "right") if "left" in answers else ("key",))]
+    needed = ["rater", column, *list_sides(answers)]
     needed += [] if not scorer or f"left_{scorer}" in answers else [scorer]
     rows = []
     for own, part in split_frame(answers, [*{"question"} & {*answers}], *needed):
@@ -130,8 +130,8 @@ def tell_pictures(
     answers: pd.DataFrame, frame: pd.DataFrame, by: str, scorer: str | None, prompt: str | None
 ) -> dict[str, list[Any]]:
     """Gives columns with what a frame says of the pictures that the answers are about."""
-    sides = ["left", "right"] if "left" in answers else ["key"]
-    next(split_frame(frame, (), "key", *([by] if "left" in answers else [])))
+    sides = list_sides(answers)
+    next(split_frame(frame, (), "key", *([by] if "left" in sides else [])))
     texts = read_sample(frame, prompt)
     told = {} if texts is None else {prompt or "prompt": texts}
     rows = {key: i for i, key in enumerate(column_values(frame, "key"))}
@@ -141,13 +141,21 @@ def tell_pictures(
     values = {name: column_values(frame, name) for name in own if name}
     at = {side: [rows.get(key) for key in column_values(answers, side)] for side in sides}
     pick = lambda known, places: [None if i is None else known[i] for i in places]
-    found = {name: pick(column.tolist(), at[sides[0]]) for name, column in told.items()}
+    any_of = [next((i for i in places if i is not None), None) for places in zip(*at.values())]
+    found = {name: pick(column.tolist(), any_of) for name, column in told.items()}
     for side, places in at.items():
         prefix = "" if side == "key" else f"{side}_"
         found |= {f"{prefix}{name}": pick(known, places) for name, known in values.items()}
-    if sides[1:] and not find_compared(answers, scorer):
+    if "left" in sides and not find_compared(answers, scorer):
         require_compared(zip(found[f"left_{by}"], found[f"right_{by}"]), by)
     return found
+
+
+def list_sides(answers: pd.DataFrame) -> list[str]:
+    """Lists the columns that say what answers are about: `Store.answers()` has all, often empty."""
+    pairs = "left" in answers and ("key" not in answers or answers["left"].notna().any())
+    single = "key" in answers and (not pairs or answers["key"].notna().any())
+    return ["key"] * bool(single or not pairs) + ["left", "right"] * bool(pairs)
 
 
 def require_compared(sides: Iterable[tuple[Any, Any]], by: str) -> None:
@@ -191,7 +199,7 @@ def find_compared(answers: pd.DataFrame, scorer: str | None) -> str | None:
 
 def note_sides(answers: pd.DataFrame, scorer: str | None) -> str:
     """Says what votes on pairs are counted by if it is not told what was compared."""
-    if "left" not in answers or find_compared(answers, scorer):
+    if "left" not in list_sides(answers) or find_compared(answers, scorer):
         return ""
     return "; what was compared is not told (frame=): left and right are as a pair first stood"
 
@@ -246,11 +254,10 @@ def read_scorer(
     answers: pd.DataFrame, scorer: str, subjects: list[tuple[Any, bool]], first: dict[str, Ratings]
 ) -> Ratings:
     """Reads what the scorer says of each picture, or which of a pair it finds better."""
-    sides = [f"left_{scorer}", f"right_{scorer}"]
+    sides, values = [f"left_{scorer}", f"right_{scorer}"], column_values(answers, scorer)
     if sides[0] in answers:
-        values = prefer_higher(answers, sides)
-    else:
-        values = column_values(answers, scorer)
+        both = zip(values, prefer_higher(answers, sides))
+        values = [own if better is None else better for own, better in both]
     words = [None if value is None else put_in_words(value) for value in values]
     told = zip(subjects, words)
     found = {about: mirror_vote(word) if turned else word for (about, turned), word in told}

@@ -33,7 +33,8 @@ class Claim:
         The claim in a sentence, such as "v2 spells better".
     evidence : DataFrame
         What `paired`, `rate`, `yield_curve`, `preference`, `Compare(...).counts()`, `ranking` or
-        `agreement` gave, or some of its rows.
+        `agreement` gave, or some of its rows; or a table of your own with a column `verdict` in
+        words, or of one row.
     frame : DataFrame, optional
         The rows that the evidence is of; those of the report if left out.
     votes : DataFrame, optional
@@ -44,7 +45,8 @@ class Claim:
     Raises
     ------
     TypeError, ValueError
-        There is no text, no evidence with a row, or nobody in `votes`.
+        There is no text, no evidence with a row, evidence that is pictures or says nothing, or
+        nobody in `votes`.
     """
 
     text: str
@@ -66,6 +68,7 @@ class Claim:
             raise ValueError(f"votes has no column 'rater', so nobody judged; give {VOTES}")
         if self.evidence.empty:
             raise ValueError("evidence has no row, so nothing speaks for the claim or against it")
+        require_finding(self.evidence)
 
     @property
     def verdicts(self) -> list[str]:
@@ -78,6 +81,24 @@ class Claim:
     def judged(self) -> str:
         """Who judged, and how blind; "" where nobody did."""
         return "" if self.votes is None else describe_judges(self.votes)
+
+
+def require_finding(evidence: pd.DataFrame) -> None:
+    """Raises unless this is what a statistic gave, or a table that says something by itself."""
+    if CALL in evidence.attrs:
+        return
+    give = "give what a statistic gave, such as stats.paired(results, 'objects_right')"
+    if {"key", "path"} <= {*evidence.columns}:
+        raise ValueError(
+            f"evidence is {count_noun(len(evidence), 'picture')}, which say nothing by themselves;"
+            f" {give}, and the pictures as frame="
+        )
+    rows = evidence.to_dict("records")
+    if len(rows) > 1 and not all(write_finding(row, "", ("", "")) for row in rows):
+        raise ValueError(
+            f"evidence has {len(rows):,} rows that are no finding of sdlab.stats; {give}, a single"
+            " row, or rows with a `verdict` in words"
+        )
 
 
 def note_call(function: Statistic) -> Statistic:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...errors import suggest
 from ...recipe.request import FIELDS
 from ...store.columns import COLUMNS, ELSEWHERE
 from ..frame import count_noun, row_tuples
+from ..meanings import explain_column
 
 
 def split_frame(
@@ -25,11 +25,7 @@ def split_frame(
     names = [by] if isinstance(by, str) else list(by)
     for name in (*names, *columns):
         if name not in frame.columns:
-            known = [str(each) for each in frame.columns]
-            raise ValueError(
-                f"{name!r} is no column of the frame{suggest(name, known, 0.5)} it has"
-                f" {', '.join(known)}"
-            )
+            raise ValueError(explain_column(name, frame.columns))
         if [*frame.columns].count(name) > 1:
             raise ValueError(
                 f"the frame has several columns {name!r}; keep one, as"
