@@ -10,6 +10,8 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
+from sdlab import PROBES
+
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9]*.ipynb"))
 WORKBENCH = Path(__file__).parents[1] / "notebooks/workbench.ipynb"
 FEWER = {  # suffice to see that every cell runs; the notebooks' own are for their readers
@@ -128,6 +130,29 @@ def test_a_notebook_runs_and_leaves_a_report(path, tmp_path, request):
     assert not any(
         output.output_type == "stream" for cell in nb.cells for output in cell.get("outputs", [])
     )
+
+
+def test_the_notebook_of_limits_shows_banners_that_its_probe_asks_for():
+    cells = nbformat.read(NOTEBOOKS[3], as_version=4).cells
+    (source,) = (cell.source for cell in cells if "image_grid(signs" in cell.source)
+    calls = [
+        n
+        for n in ast.walk(ast.parse(source))
+        if getattr(n.func if isinstance(n, ast.Call) else 0, "attr", "") == "isin"
+    ]
+    calls.sort(key=lambda call: call.lineno)
+    words, arms = (ast.literal_eval(call.args[0]) for call in calls)
+    told = PROBES["tiny-lettering"].arms
+    asked = {
+        arm: {line.partition(" says ")[2] for line in fields["prompt"]}
+        for arm, fields in told.items()
+    }
+    where = [next((arm for arm, said in asked.items() if word in said), None) for word in words]
+    assert where == [
+        *("shown, 3 or 4 letters", "shown, two words"),
+        *("never shown, 3 or 4 letters", "never shown, two words"),
+    ]
+    assert arms == where[2:] and "two words" in cells[-1].source
 
 
 def test_the_notebook_of_drawings_takes_one_of_any_size(tmp_path, forked_kernels):
