@@ -75,7 +75,7 @@ def test_a_notebook_imports_public_names_alone(path):
             if isinstance(node, ast.ImportFrom):
                 modules = [node.module]
             ours = {name for name in modules if name.split(".")[0] == "sdlab"}
-            assert ours <= {"sdlab", "sdlab.widgets", "sdlab.watermark"}
+            assert ours <= {"sdlab", "sdlab.pictures", "sdlab.widgets", "sdlab.watermark"}
 
 
 WIDGETS = (
@@ -161,9 +161,33 @@ def test_the_notebook_of_drawings_takes_one_of_any_size(tmp_path, forked_kernels
     del nb.cells[next(n for n, cell in enumerate(nb.cells) if "mask" in cell.source) :]
     nb.cells[1].source += "\ndrawing, seeds, strengths = 'mine.png', range(1), [.5, 1.]"
     nb.cells[1].source += FEWER_STEPS % 2
-    nb.cells.append(nbformat.v4.new_code_cell("source.size, results['width'].unique().tolist()"))
+    lines = "[line.get_label() for line in axes.get_lines() if line.get_linestyle() == '--']"
+    nb.cells.append(
+        nbformat.v4.new_code_cell(f"source.size, results['width'].unique().tolist(), {lines}")
+    )
     NotebookClient(nb, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    assert nb.cells[-1].outputs[0].data["text/plain"] == "((64, 64), [64])"
+    size, widths, lines = ast.literal_eval(nb.cells[-1].outputs[0].data["text/plain"])
+    assert size == (64, 64) and widths == [64]
+    assert lines == [  # each prompt's own
+        "a big house on the grass: pixels, between seeds at strength 1",
+        "a big castle on the beach: pixels, between seeds at strength 1",
+    ]
+
+
+def test_the_notebook_of_depth_takes_a_picture_of_any_size(tmp_path, forked_kernels):
+    nb = nbformat.read(NOTEBOOKS[5], as_version=4)
+    Image.new("RGBA", (600, 450), "red").save(tmp_path / "mine.png")
+    nb.cells[1].source += "\npicture, source_prompt = 'mine.png', 'a red wall'"
+    nb.cells[1].source += "\n" + FEWER["05_depth_and_upscaling"] + FEWER_STEPS % 2
+    nb.cells.append(
+        nbformat.v4.new_code_cell(
+            "{*results['width'].tolist()}, {*large['width'].tolist()}, {words for words, _ in ways}"
+        )
+    )
+    NotebookClient(nb, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    widths, large, enlarged = ast.literal_eval(nb.cells[-1].outputs[0].data["text/plain"])
+    assert widths == {64} and large == {256}
+    assert "a red wall" in enlarged and len(enlarged) == 4
 
 
 def test_the_workbench_is_one_cell_and_runs(tmp_path, forked_kernels):
