@@ -190,6 +190,13 @@ def test_the_notebook_of_depth_takes_a_picture_of_any_size(tmp_path, forked_kern
     assert "a red wall" in enlarged and len(enlarged) == 4
 
 
+def test_the_notebook_of_marks_tells_nothing_of_what_is_found():
+    source = nbformat.read(NOTEBOOKS[7], as_version=4).cells[-2].source
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    (reading,) = (call for call in calls if getattr(call.func, "id", "") == "read_pictures")
+    assert not reading.keywords
+
+
 def test_the_workbench_is_one_cell_and_runs(tmp_path, forked_kernels):
     nb = nbformat.read(WORKBENCH, as_version=4)
     (cell,) = (cell for cell in nb.cells if cell.cell_type == "code")
