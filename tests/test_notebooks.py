@@ -10,6 +10,8 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
+from sdlab import PROBES
+
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9]*.ipynb"))
 WORKBENCH = Path(__file__).parents[1] / "notebooks/workbench.ipynb"
 FEWER = {  # suffice to see that every cell runs; the notebooks' own are for their readers
@@ -73,7 +75,7 @@ def test_a_notebook_imports_public_names_alone(path):
             if isinstance(node, ast.ImportFrom):
                 modules = [node.module]
             ours = {name for name in modules if name.split(".")[0] == "sdlab"}
-            assert ours <= {"sdlab", "sdlab.widgets", "sdlab.watermark"}
+            assert ours <= {"sdlab", "sdlab.pictures", "sdlab.widgets", "sdlab.watermark"}
 
 
 WIDGETS = (
@@ -130,15 +132,69 @@ def test_a_notebook_runs_and_leaves_a_report(path, tmp_path, request):
     )
 
 
+def test_the_notebook_of_limits_shows_banners_that_its_probe_asks_for():
+    cells = nbformat.read(NOTEBOOKS[3], as_version=4).cells
+    (source,) = (cell.source for cell in cells if "image_grid(signs" in cell.source)
+    calls = [
+        n
+        for n in ast.walk(ast.parse(source))
+        if getattr(n.func if isinstance(n, ast.Call) else 0, "attr", "") == "isin"
+    ]
+    calls.sort(key=lambda call: call.lineno)
+    words, arms = (ast.literal_eval(call.args[0]) for call in calls)
+    told = PROBES["tiny-lettering"].arms
+    asked = {
+        arm: {line.partition(" says ")[2] for line in fields["prompt"]}
+        for arm, fields in told.items()
+    }
+    where = [next((arm for arm, said in asked.items() if word in said), None) for word in words]
+    assert where == [
+        *("shown, 3 or 4 letters", "shown, two words"),
+        *("never shown, 3 or 4 letters", "never shown, two words"),
+    ]
+    assert arms == where[2:] and "two words" in cells[-1].source
+
+
 def test_the_notebook_of_drawings_takes_one_of_any_size(tmp_path, forked_kernels):
     nb = nbformat.read(NOTEBOOKS[4], as_version=4)
     Image.new("RGBA", (96, 50), "red").save(tmp_path / "mine.png")
     del nb.cells[next(n for n, cell in enumerate(nb.cells) if "mask" in cell.source) :]
     nb.cells[1].source += "\ndrawing, seeds, strengths = 'mine.png', range(1), [.5, 1.]"
     nb.cells[1].source += FEWER_STEPS % 2
-    nb.cells.append(nbformat.v4.new_code_cell("source.size, results['width'].unique().tolist()"))
+    lines = "[line.get_label() for line in axes.get_lines() if line.get_linestyle() == '--']"
+    nb.cells.append(
+        nbformat.v4.new_code_cell(f"source.size, results['width'].unique().tolist(), {lines}")
+    )
     NotebookClient(nb, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    assert nb.cells[-1].outputs[0].data["text/plain"] == "((64, 64), [64])"
+    size, widths, lines = ast.literal_eval(nb.cells[-1].outputs[0].data["text/plain"])
+    assert size == (64, 64) and widths == [64]
+    assert lines == [  # each prompt's own
+        "a big house on the grass: pixels, between seeds at strength 1",
+        "a big castle on the beach: pixels, between seeds at strength 1",
+    ]
+
+
+def test_the_notebook_of_depth_takes_a_picture_of_any_size(tmp_path, forked_kernels):
+    nb = nbformat.read(NOTEBOOKS[5], as_version=4)
+    Image.new("RGBA", (600, 450), "red").save(tmp_path / "mine.png")
+    nb.cells[1].source += "\npicture, source_prompt = 'mine.png', 'a red wall'"
+    nb.cells[1].source += "\n" + FEWER["05_depth_and_upscaling"] + FEWER_STEPS % 2
+    nb.cells.append(
+        nbformat.v4.new_code_cell(
+            "{*results['width'].tolist()}, {*large['width'].tolist()}, {words for words, _ in ways}"
+        )
+    )
+    NotebookClient(nb, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    widths, large, enlarged = ast.literal_eval(nb.cells[-1].outputs[0].data["text/plain"])
+    assert widths == {64} and large == {256}
+    assert "a red wall" in enlarged and len(enlarged) == 4
+
+
+def test_the_notebook_of_marks_tells_nothing_of_what_is_found():
+    source = nbformat.read(NOTEBOOKS[7], as_version=4).cells[-2].source
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    (reading,) = (call for call in calls if getattr(call.func, "id", "") == "read_pictures")
+    assert not reading.keywords
 
 
 def test_the_workbench_is_one_cell_and_runs(tmp_path, forked_kernels):

@@ -191,7 +191,7 @@ class Inspection:
             "detected": [f.detected if f.tested else pd.NA for f in self.findings],
             "log10_p": [f.log10_p for f in self.findings],
             "agreement": [f.agreement for f in self.findings],
-            "geometry": [str(f.geometry) if f.tested else None for f in self.findings],
+            "geometry": [str(f.geometry) if f.detected else None for f in self.findings],
             "official": [None if f.official is None else f.official.text for f in self.findings],
             "exact": [bool(f.official) for f in self.findings],
             "tests": [f.tests for f in self.findings],
@@ -207,7 +207,7 @@ class Inspection:
             right = "" if math.isnan(f.agreement) else f"{f.agreement:.0%}"
             found = "" if not f.tested else "yes" if f.detected else "no"
             p = format_probability(f.log10_p) if f.tested else "not tested"
-            geometry = str(f.geometry) if f.tested else ""
+            geometry = str(f.geometry) if f.detected else ""
             rows.append((shorten_name(f.payload.name), found, p, right, geometry, official))
         return rows
 

@@ -75,14 +75,14 @@ def scan(
     Returns
     -------
     DataFrame
-        `payload` is missing unless something is detected; `log10_p`, `agreement` and `geometry` are
-        those of the most likely payload all the same. `official` names the payloads that the
-        official decoder reads without an error. `small` says that no mark is written at this size;
-        without a search nothing is tested then. `file_says`, `signed`, `hidden` and
-        `not_looked_for` are the four parts of the answer that `detect_watermark` prints, the first
-        two missing where there is nothing; `error` is why a file could not be read.
-        `frame.attrs["passed_over"]` maps what a folder holds beside its pictures to why it was
-        passed over.
+        `payload` and `geometry`, how the picture was changed, are missing unless something is
+        detected; `log10_p` and `agreement` are those of the most likely payload all the same.
+        `official` names the payloads that the official decoder reads without an error. `small` says
+        that no mark is written at this size; without a search nothing is tested then. `file_says`,
+        `signed`, `hidden` and `not_looked_for` are the four parts of the answer that
+        `detect_watermark` prints, the first two missing where there is nothing; `error` is why a
+        file could not be read. `frame.attrs["passed_over"]` maps what a folder holds beside its
+        pictures to why it was passed over.
 
     Warns
     -----
@@ -226,7 +226,7 @@ def judge_pixels(rgb: Any, provenance: Provenance, asked: Mapping[str, Any]) -> 
         "payload": best.payload.name if best.detected else None,
         "log10_p": float(best.log10_p),
         "agreement": float(best.agreement),
-        "geometry": str(best.geometry),
+        "geometry": str(best.geometry) if best.detected else None,
         "official": ", ".join(official) or None,
     }
 

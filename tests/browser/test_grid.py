@@ -326,3 +326,47 @@ def test_stars_are_found_whatever_the_sliders_show_and_nothing_found_is_said_who
     assert body.evaluate("it => it.scrollHeight <= it.clientHeight && it.clientWidth > 400")
     out.get_by_role("button", name="show all").click()
     expect(slider).to_have_attribute("aria-valuetext", "3")
+
+
+def test_small_pictures_have_labels_and_captions_that_differ(notebook):
+    nb = notebook(
+        [
+            PLAN
+            + "other = '{blue|green|a grassy} background, text, blurry, low quality, bad drawing'\n"
+            + "base = Request(prompt='a cat left of a red circle', num_inference_steps=2)\n"
+            + "how = dict(model=['tiny-v1', 'tiny-v2'], seed=[1])\n"
+            + "plan = [*sweep(base, **how), *sweep(base, negative_prompt=other, **how)]\n"
+            + "rows = run(plan, 'runs/small', progress=False)\n"
+            + "grid = SeedGrid(rows, row=['prompt', 'model'], col='negative_prompt', cell_px=64)\n"
+            + "grid"
+        ]
+    )
+    nb.run_all()
+    out = nb.output(0)
+    grid = out.get_by_role("grid", name="pictures")
+    heads = grid.locator(".sdl-columnheader")
+    expect(heads).to_have_count(4)
+    seen = heads.evaluate_all(
+        """all => all.map((head) => {
+          const [box, words] = [head, head.firstChild].map((it) => it.getBoundingClientRect());
+          return [head.innerText, words.top >= box.top, head.title, head.ariaLabel]; })"""
+    )
+    assert len({words for words, *_ in seen}) == 4 and all(whole for _, whole, *_ in seen)
+    assert "a grassy background, text, blurry, low quality, bad drawing" in seen[3]
+    assert all(title == label for *_, title, label in seen)
+
+    for model in ("tiny-v1", "tiny-v2"):
+        cell(grid, re.compile(f"{model}.*grassy|grassy.*{model}")).focus()
+        nb.page.keyboard.press("s")
+    out.get_by_label("only starred").check()
+    captions = grid.locator(".sdl-caption")
+    expect(captions).to_have_count(2)
+    fits = "all => all.map((it) => [it.innerText, it.scrollHeight <= it.clientHeight])"
+    (first, first_fits), (other, other_fits) = captions.evaluate_all(fits)
+    assert first != other and first_fits and other_fits
+    expect(out.get_by_label("rows")).to_be_disabled()
+    expect(out.get_by_text("brings rows and columns back")).to_be_visible()
+    out.get_by_label("only starred").uncheck()
+    expect(out.get_by_label("rows")).to_be_enabled()
+    expect(out.get_by_text("brings rows and columns back")).to_be_hidden()
+    assert nb.errors == []

@@ -113,6 +113,19 @@ def test_a_picture_stands_where_its_row_column_and_setting_say(load, sparse):
     assert ask("where", gone, gone) == [None] * 3
 
 
+def test_what_has_no_room_loses_its_middle_and_keeps_both_ends(load):
+    script = """given => given.map(([text, width, lines]) => {
+        const short = shortened(text, width, lines);
+        return [short, lineCount(short, width)]; })"""
+    rest = "background, text, blurry, low quality, and so on to the end"
+    texts = [f"green {rest}", f"a grassy {rest}", "none", "x" * 3000]
+    found = load(SeedGrid).evaluate(script, [[text, 56, 8] for text in texts])
+    assert all(lines <= 8 for _, lines in found)
+    assert found[0][0].startswith("green") and found[1][0].startswith("a grassy")
+    assert all(short.endswith("end") and " … " in short for short, _ in found[:2])
+    assert found[2] == ["none", 1]
+
+
 def test_arrows_go_on_over_gaps_and_end_at_the_edge(load, sparse):
     places, table = sparse
     moves = [(0, 1), (0, -1), (1, 0), (-1, 0)]

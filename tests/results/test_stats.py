@@ -992,14 +992,14 @@ def test_a_notebook_shows_sentences_whole_under_the_numbers():
     before = pd.get_option("display.max_colwidth")
     shown = found._repr_html_()
     assert len(found["verdict"][7]) > 80 and found["verdict"][7] in repr(found)
-    assert f"<b>verdict 7:</b> {found['verdict'][7]}</div>" in shown
+    assert f"<b>verdict, p7:</b> {found['verdict'][7]}</div>" in shown
     assert shown.count("verdict") == 8 and ">verdict<" not in shown and ">left_wins<" in shown
     assert pd.get_option("display.max_colwidth") == before
     some = found[:1].assign(verdict="<b>")
     assert "&lt;b&gt;" in some._repr_html_() and some.attrs == found.attrs
     many = pd.concat([found] * 9)
     assert found["verdict"][0] in many._repr_html_() and "<b>" not in many._repr_html_()
-    assert "verdict 0" in stats.paired(frame, "good")._repr_html_()
+    assert "<b>verdict, good:</b>" in stats.paired(frame, "good")._repr_html_()
     with pd.option_context("display.notebook_repr_html", False):
         assert found._repr_html_() is None
 

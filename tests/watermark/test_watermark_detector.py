@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -14,6 +15,7 @@ from sdlab.watermark.inspection import format_probability
 from sdlab.watermark.payloads import EVERYDAY, PAYLOADS, Payload, encode_text
 from sdlab.watermark.places import Geometry
 from sdlab.watermark.reading import read_unknown
+from sdlab.watermark.scanning import scan
 from sdlab.watermark.scores import subtract_local_mean
 from sdlab.watermark.search import (
     find_best_cut,
@@ -530,6 +532,18 @@ def test_a_cut_from_a_very_long_picture_is_found_in_its_middle():
 def test_a_verdict_is_true_if_a_mark_is_detected():
     image = picture(4)
     assert detect_watermark(embed_watermark(image, "sd-v1")) and not detect_watermark(image)
+
+
+def test_nothing_says_how_a_picture_without_a_mark_was_changed(tmp_path):
+    rows = (picture(n) for n in range(9))
+    looked = ((row, detect_watermark(row, ["sd-v1"], search="all")) for row in rows)
+    image, unmarked = next(both for both in looked if str(both[1].best.geometry) != "as is")
+    words = str(unmarked.best.geometry)  # the best of the guesses that failed
+    assert not unmarked and unmarked.frame["geometry"].isna().all()
+    assert words not in repr(unmarked) and words not in unmarked._repr_html_()
+    Image.fromarray(image).save(tmp_path / "unmarked.png")
+    row = scan(tmp_path, ["sd-v1"], search="all", progress=False).loc[0]
+    assert row["log10_p"] is not pd.NA and row["geometry"] is pd.NA
 
 
 def test_what_was_not_tested_is_missing_and_not_a_no():

@@ -8,6 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from ..frame import format_value
+from .charts import label_row
 
 SENTENCES = ("verdict", "note")  # columns of words, longer than pandas shows
 MOST_SHOWN = 60  # rows, as pandas shows them
@@ -22,7 +23,7 @@ class Evidence(pd.DataFrame):
         return Evidence
 
     def _repr_html_(self) -> str | None:
-        """Shows the numbers as a table, and under it each row's sentence."""
+        """Shows the numbers as a table, and under it each row's sentence, with whose it is."""
         told = [name for name in SENTENCES if name in self.columns]
         short = len(self) <= MOST_SHOWN and self.columns.is_unique
         plain = pd.DataFrame(self).drop(columns=told) if short else pd.DataFrame(self)
@@ -30,10 +31,12 @@ class Evidence(pd.DataFrame):
             table: str | None = plain._repr_html_()  # type: ignore[operator]
         if table is None or not short:
             return table
+        rows = zip(plain.to_dict("records"), self.index)
+        whose = [label_row(row) or format_value(index) for row, index in rows]
         lines = [
-            Markup("<div><b>{} {}:</b> {}</div>").format(name, format_value(row), text)
+            Markup("<div><b>{}, {}:</b> {}</div>").format(name, row, text)
             for name in told
-            for row, text in zip(self.index, self[name])
+            for row, text in zip(whose, self[name])
             if isinstance(text, str) and text
         ]
         return f'{table}<div style="{STYLE}">{"".join(lines)}</div>'

@@ -180,9 +180,9 @@ class WatermarkInspector(Panel):
     def value(self) -> pd.DataFrame:
         """One row a picture, after waiting: the frame's own columns or `path`, then what was found.
 
-        `payload` is missing unless it is detected; `log10_p` and `geometry` are those of the most
-        likely one all the same. `official` names what the official decoder reads without an error,
-        `error` says why a picture could not be read.
+        `payload` and `geometry`, how the picture was changed, are missing unless a mark is
+        detected; `log10_p` is that of the most likely one all the same. `official` names what the
+        official decoder reads without an error, `error` says why a picture could not be read.
         """
         self.wait()
         with self._lock:

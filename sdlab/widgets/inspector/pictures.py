@@ -392,6 +392,6 @@ def list_findings(picture: Picture) -> dict[str, Any]:
         "payload": best.payload.name if best.detected else None,
         "detected": inspection.detected,
         "log10_p": float(best.log10_p),
-        "geometry": str(best.geometry),
+        "geometry": str(best.geometry) if best.detected else None,
         "official": ", ".join(exact) or None,
     }

@@ -57,9 +57,9 @@ function nameOfCell(caption, state, words) {
   return [caption, said, ...words].filter(Boolean).join(", ");
 }
 
-function labelBox(role, text, shared, style) {
+function labelBox(role, text, shared, style, shorten = (words) => words) {
   const box = h("div", { role, className: `sdl-label sdl-${role}`, title: text,
-    "aria-label": text }, h("span", { textContent: folded(text, shared) }));
+    "aria-label": text }, h("span", { textContent: shorten(folded(text, shared)) }));
   box.style.cssText = style;
   return box;
 }

@@ -222,7 +222,7 @@ class GridView {
   follow() {
     const { model, sight } = this, job = () => this.showJob(), read = () => this.readMarks();
     const rebuild = () => {
-      for (const bar of [this.filters, this.selection, this.sliders]) bar.show();
+      for (const bar of [this.filters, this.selection, this.sliders, this.layout]) bar.show();
       this.rebuild();
     };
     const again = () => this.rearrange(), layout = () => this.layout.show();

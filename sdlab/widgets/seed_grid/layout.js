@@ -4,7 +4,30 @@
 
 const GAP = 4, SCROLLBAR = 16, LINE = 18, LETTER = 7;      // screen pixels
 
-const lineCount = (text, width) => Math.ceil(text.length * LETTER / width);
+const HEAD_LINES = 8, CAPTION_LINES = 6;                  // at most
+
+// In how many lines a text stands, whose words wrap and are broken where one is too long.
+function lineCount(text, width) {
+  const most = Math.max(1, Math.floor(width / LETTER));
+  let lines = 1, used = 0;
+  for (const { length } of text.split(" ")) {
+    if (used && used + 1 + length > most) [lines, used] = [lines + 1, 0];
+    used += length + (used ? 1 : 0);
+    if (used > most) [lines, used] = [lines + Math.ceil(used / most) - 1, used % most || most];
+  }
+  return lines;
+}
+
+// A text that has room in so many lines: what is too long loses its middle.
+function shortened(text, width, lines) {
+  let short = text, kept = Math.min(text.length, lines * Math.floor(width / LETTER));
+  for (; kept > 2 && lineCount(short, width) > lines; kept--) {
+    const half = Math.floor(kept / 2);
+    short = `${text.slice(0, kept - half).trimEnd()} … ${text.slice(-half).trimStart()}`;
+  }
+  return short;
+}
+
 const largest = (numbers) => numbers.reduce((a, b) => Math.max(a, b), 0);
 
 // The sliders' setting as a number, and how many places there are for each.
@@ -40,7 +63,7 @@ function roomForLabels({ rows, cols, row_name, col_name }, width, cell) {
   const left = clamp(longest * LETTER + 20, least, most);
   const corner = lineCount(`${row_name} ↓ ${col_name} →`, left - 12) + (both ? 2 : 0);
   const heads = cols.map((label) => lineCount(folded(label, sharedCols), cell - 8));
-  return { left, top: Math.min(8, largest([corner, ...heads])) * LINE + 8 };
+  return { left, top: Math.min(HEAD_LINES, largest([corner, ...heads])) * LINE + 8 };
 }
 
 // One after the other, as many in a line as there is room for, each above its caption.
@@ -49,7 +72,7 @@ function inOrder(shown, captionOf, width, cell) {
   const cols = Math.min(fit, Math.max(1, shown.length));
   const numbers = new Map(shown.map((i, n) => [i, n]));
   const lines = shown.slice(0, 500).map((i) => lineCount(captionOf(i), cell));
-  const caption = LINE * Math.min(4, largest(lines));
+  const caption = LINE * Math.min(CAPTION_LINES, largest(lines));
   return {
     gaps: 0, rows: Math.ceil(shown.length / cols), cols, labelled: false, left: 0, top: 0,
     height: cell + GAP + caption, caption, shown: shown.length,

@@ -30,7 +30,9 @@ class Sight {
   get hasFocus() { return this.body.contains(this.element.getRootNode().activeElement); }
 
   caption(i) { return this.model.get("captions")[i]; }
-  shortCaption(i) { return folded(this.caption(i), this.captionsShare); }
+  shortCaption(i) {
+    return shortened(folded(this.caption(i), this.captionsShare), this.size, CAPTION_LINES);
+  }
 
   // What is said of a cell.
   name(i) {
@@ -151,7 +153,8 @@ class Sight {
   drawHead(cols) {
     const { table, places } = this, labels = cols.map((c) => {
       const style = `left:${table.left + GAP + c * this.pitch}px;width:${this.size}px`;
-      const label = labelBox("columnheader", places.cols[c], this.colsShare, style);
+      const label = labelBox("columnheader", places.cols[c], this.colsShare, style,
+        (text) => shortened(text, this.size - 8, HEAD_LINES));
       label.setAttribute("aria-colindex", c + 2);
       return label;
     });

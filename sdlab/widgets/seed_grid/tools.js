@@ -17,10 +17,13 @@ class LayoutBar {
     const save = ["png", "html", "csv"].map((what) => button(what.toUpperCase(), () =>
       view.export(what), { title: `save what is in view as ${what.toUpperCase()}` }));
     this.saved = h("span", { role: "status" });            // how many the last file holds
+    this.why = h("span", { hidden: true, textContent: "what is chosen stands in one list: "
+      + "“show all” brings rows and columns back" });
     const sides = { className: "sdl-sides" };
     const group = { role: "group", className: "sdl-ratings", "aria-label": "save the grid as" };
     this.element = h("div", { className: "sdl-bar" }, h("label", sides, "rows", this.selects[0]),
-      h("label", sides, "columns", this.selects[1]), h("label", {}, "size", this.size),
+      h("label", sides, "columns", this.selects[1]), this.why,
+      h("label", {}, "size", this.size),
       h("div", group, h("span", { textContent: "save as" }), ...save), this.saved, full);
     this.show();
   }
@@ -34,6 +37,14 @@ class LayoutBar {
       this.selects[k].replaceChildren(
         ...choice(values, now.join(" · "), (value) => value || ANY));
     });
+    this.showList();
+  }
+
+  // Where rows are chosen or sorted, there are no rows and columns to be named.
+  showList() {
+    const { model } = this.view, list = Boolean(model.get("shown"));
+    for (const select of this.selects) select.disabled = list;
+    this.why.hidden = !list || !(model.get("row").length + model.get("col").length);
   }
 
   choose(name) {
