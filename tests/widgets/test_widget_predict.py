@@ -178,11 +178,14 @@ def test_what_stands_in_the_pictures_is_told_with_them_and_not_before(ask, frame
     widget = ask()
     assert hear(widget, "seen")[0]["kind"] == "error"
     hear(widget, "answer", answer="paler")
-    wanted = ["found cat, background green", "found dog, background green"]
+    wanted = [f"a program found {name}, background green" for name in ("cat", "dog")]
     assert hear(widget, "seen")[0]["seen"] == wanted
     frame["objects_found"] = ["", "bird"]
     widget = ask()
-    assert hear(widget, "seen")[0]["seen"] == ["nothing found", "found bird"]
+    assert hear(widget, "seen")[0]["seen"] == [
+        "a program found nothing that it knows",
+        "a program found bird",
+    ]
 
 
 def test_another_pupil_at_the_same_page_is_asked_anew(ask):

@@ -15,12 +15,14 @@ MEANINGS = {  # of `_error` and `_of`, `measure` tells
     "watermark_log10_p": "how likely chance alone is, of the most likely payload",
     "watermark_agreement": "the share of bits that agree with it",
     "watermark_official": "what the official decoder reads",
-    "objects_found": "the things that are in the picture, of those of the little worlds",
+    "objects_found": "the things that a program finds, of those of the little worlds",
     "objects_count": "how many things that are",
     "objects_places": "their centres",
     "objects_x": "where the first of them is, from the left",
     "objects_y": "where the first of them is, from above",
     "objects_background": "the plain colour or the scene behind them",
+    "objects_fits": "how well each thing fits, 0 to 1: below 0.9 it may be another one",
+    "objects_background_gap": "how far the picture is from that: from 0.06 on it may be another",
     "objects_asked": "the things that the prompt names",
     "objects_right": (
         "whether these things are there, in their number, and none that is ruled out; wherever they"
