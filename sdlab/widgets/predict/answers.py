@@ -96,9 +96,9 @@ def draw_answers(
     axes.xaxis.set_visible(False)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     for number, line in enumerate(lines):
-        top, font = 1 - (MARGIN / 2 + 20 * number) / height, make_font(LABEL)
-        place = {"va": "top", "fontproperties": font, "parse_math": False}
-        figure.text(MARGIN / WIDTH, top, line, color=INK, **place)
+        x, y = MARGIN / WIDTH, 1 - (MARGIN / 2 + 20 * number) / height
+        text = figure.text(x, y, line, va="top", color=INK, parse_math=False)
+        text.set_fontproperties(make_font(LABEL))
     figure.tight_layout(rect=(0, 0, 1, 1 - above / height))
     figure.set_label(tell_answers(question, answers, counts, right))
     return figure

@@ -127,7 +127,7 @@ class Predict(Panel):
     @property
     def code(self) -> str:
         """Python that makes the pictures again and asks the same question."""
-        named = {"right": self._right} if self._right else {}
+        named: dict[str, Any] = {"right": self._right} if self._right else {}
         named |= {"pupil": self.pupil} if self.pupil else {}
         named |= {"captions": self._captions} if self._captions else {}
         root = find_store_root(self.frame) if "key" in self.frame else None
