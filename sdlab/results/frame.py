@@ -283,7 +283,8 @@ def is_measured(frame: pd.DataFrame, name: str) -> bool:
     return name not in find_label_columns(frame)
 
 
-ANSWERS, COORDINATES = ("_right", "_relation", "_avoided", "_found"), ("_x", "_y", "_places")
+ANSWERS = ("_right", "_relation", "_avoided", "_found")
+COORDINATES = ("_x", "_y", "_places", "objects_fits", "_background_gap")  # for programs
 
 
 def rank_told(frame: pd.DataFrame, name: str) -> int:

@@ -339,7 +339,7 @@ def write_told(grid: Grid, columns: Sequence[str]) -> str:
     if len(text) <= MOST_TOLD:
         return text
     if answers and len(answers) <= MOST_ANSWERS:
-        return f"found in each: {answers}"
+        return f"a program found in each: {answers}"
     return f"measured in each, and told in the frame: {', '.join(columns)}"
 
 

@@ -18,6 +18,8 @@ MEANINGS = {  # of `_error` and `_of`, `measure` tells
     "objects_x": "where the first of them is, from the left",
     "objects_y": "where the first of them is, from above",
     "objects_background": "the plain colour or the scene behind them",
+    "objects_fits": "how well each thing fits, 0 to 1: below 0.9 it may be another one",
+    "objects_background_gap": "how far the picture is from that: from 0.06 on it may be another",
     "objects_asked": "the things that the prompt names",
     "objects_right": (
         "whether these things are there, in their number, and none that is ruled out; wherever they"

@@ -15,7 +15,7 @@ from PIL import Image
 from ..pictures import SMALL_SIDE, data_uri, png_bytes, put_on_white, webp_bytes
 from ..results.frame import distinct_values, format_value, hide_home, row_tuples
 from ..results.origins import name_foreign
-from ..results.scorers.objects import read_places, score_one
+from ..results.scorers.objects import CLEAR_GAP, name_surely, read_places, score_one
 from ..store.columns import FOUND_AS
 from ..store.png import read_thumbnail
 from ..tiny.scenes import SIZE
@@ -28,11 +28,12 @@ CELL = (  # of a table there
 )
 UNSEEN = "the picture cannot be read"
 SEEN = {  # what a scorer saw in a picture, and that it saw nothing
-    "objects_found": ("found {}", "nothing found"),
+    "objects_found": ("a program found {}", "a program found nothing that it knows"),
     "objects_background": ("background {}", ""),
     "signs_read": ("a sign that says {}", "no sign that can be read"),
     "lettering_read": ("letters that say {}", "no letters that can be read"),
 }
+DETAILS = ("objects_places", "objects_fits", "objects_background_gap")  # of what it saw
 ROWS, COLUMNS = ("upper", "middle", "lower"), ("left", "centre", "right")
 
 
@@ -128,23 +129,26 @@ def describe_seen(frame: pd.DataFrame) -> list[str]:
     Nothing that tells what made it, such as a mark, and no verdict on it; and only what is known of
     all rows, as what is said of one of a blind pair would tell a side.
     """
-    known = [name for name in SEEN if name in frame.columns and frame[name].notna().all()]
-    names = [*known, *(name for name in ("objects_places",) if name in frame.columns)]
+    known = (*SEEN, *DETAILS)
+    names = [name for name in known if name in frame.columns and frame[name].notna().all()]
     return [write_seen(dict(zip(names, row))) for row in row_tuples(frame, names)]
 
 
 def write_seen(row: Mapping[str, Any]) -> str:
-    """Writes what was found in a picture: "found cat, background green".
+    """Writes what a program found in a picture: "a program found cat, background green".
 
-    Of several things it says where each is, in the manner of "found cat (upper left), dog (lower
-    centre)".
+    Of several things it says where each is, in the manner of "a program found cat (upper left), dog
+    (lower centre)"; what it is not sure of is "perhaps dog", or "something unclear".
     """
-    found = read_places(row.get("objects_found") or "", row.get("objects_places") or "")
+    names = row.get("objects_found") or ""
+    sure = name_surely(names, row.get("objects_fits"))
+    found = read_places(names, row.get("objects_places") or "")
     if len(found) > 1:
-        row = {
-            **row,
-            "objects_found": ", ".join(f"{name} ({say_place(*at)})" for name, at in found),
-        }
+        sure = [f"{name} ({say_place(*at)})" for name, (_, at) in zip(sure, found)]
+    if names:
+        row = {**row, "objects_found": ", ".join(sure)}
+    if row.get("objects_background") and (row.get("objects_background_gap") or 0) >= CLEAR_GAP:
+        row = {**row, "objects_background": f"perhaps {row['objects_background']}"}
     said = [
         told.format(row[name]) if row[name] else nothing
         for name, (told, nothing) in SEEN.items()

@@ -11,6 +11,13 @@ RUN = (
 )
 
 
+LISTEN = """node => {
+  window.heard = [];
+  const tell = () => window.heard.push(node.checkVisibility() ? node.textContent : "");
+  new MutationObserver(tell).observe(node, { childList: true, characterData: true, subtree: true });
+}"""
+
+
 def test_a_prediction_comes_before_its_pictures(notebook):
     nb = notebook([RUN])
     nb.run_all()
@@ -50,9 +57,19 @@ def test_a_prediction_comes_before_its_pictures(notebook):
         nb.theme(theme)
         nb.screenshot(f"predict-{theme.split()[-1].lower()}")
         assert nb.axe(out) == []
+    width = "node => node.getBoundingClientRect().width"
+    before = out.get_by_role("img").first.evaluate(width)
+    out.get_by_role("button", name="full screen").click()
+    expect(out.get_by_role("button", name="leave full screen")).to_be_visible()
+    assert out.get_by_role("img").first.evaluate(width) > 1.25 * before  # as far as 720 pixels go
+    assert nb.axe(out) == []
+    out.get_by_role("button", name="leave full screen").click()
+    out.locator(".sdl-predict-verdict").evaluate(LISTEN)
     pupil.fill("bob")
     pupil.press("Enter")
     expect(reveal).to_be_visible()
+    heard = nb.page.evaluate("window.heard")
+    assert not [text for text in heard if "expected" in text]  # it is not his to hear
     expect(first).to_be_focused()
     reveal.press("Enter")
     expect(out.get_by_role("status").get_by_text("Choose an answer first.")).to_be_visible()

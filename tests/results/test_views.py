@@ -175,7 +175,7 @@ def test_where_all_that_was_measured_is_long_the_words_say_what_was_found_in_eac
     frame = frame.assign(objects_found="pizza, cat", objects_count=2, **more)
     frame["objects_right"] = pd.array([False] * 6, "boolean")
     words = image_grid(frame).get_label()
-    assert "found in each: 0: objects_right False, objects_found pizza, cat; 1: " in words
+    assert "a program found in each: 0: objects_right False, objects_found pizza, cat; 1: " in words
     assert words.count("pizza, cat") == 6 and "pixels" not in words
 
 

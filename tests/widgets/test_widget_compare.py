@@ -148,7 +148,7 @@ def test_who_does_not_see_a_blind_pair_hears_what_was_found_and_not_whose_it_is(
             (row,) = frame[
                 [Image.open(p).getpixel((5, 5)) == colour(data) for p in frame.path]
             ].itertuples()
-            assert seen == f"found {row.objects_found}"
+            assert seen == f"a program found {row.objects_found}"
     assert "watermark_found sd-v1" in asked(open_, "pair", n=0)[0]["seen"][0]
 
 
@@ -160,8 +160,8 @@ def test_what_is_known_of_one_side_only_is_not_said_in_a_blind_vote(frame):
     ]["seen"]
     assert seen(1.0, 4.0) == ["background green", "background green"]
     assert sorted(seen(1.0, 7.5)) == [
-        "found cat, background green",
-        "nothing found, background green",
+        "a program found cat, background green",
+        "a program found nothing that it knows, background green",
     ]
 
 
@@ -176,7 +176,7 @@ def test_pictures_of_the_embedded_models_are_described_though_nothing_was_measur
         cats = [np.array_equal(p, draw_scene("cat")) for p in pictures]
         names = ["cat" if cat else "dog" for cat in cats]
         seen = asked(widget, "seen", n=0)[0]["seen"]
-        assert seen == [f"found {name}, background green" for name in names]
+        assert seen == [f"a program found {name}, background green" for name in names]
     other = shown(frame.assign(model="a-model-of-others"), blind=True)
     assert asked(other, "pair", n=0)[0]["seen"] == ["", ""]
 

@@ -1100,7 +1100,7 @@ def test_what_stands_in_a_picture_is_told_where_nothing_was_measured(results):
     grid = SeedGrid(results)
     assert grid.looks and grid.measured == []
     answer = Line(grid).ask("seen", cell=0)[0]
-    assert answer["seen"] == ["found cat, background green"]
+    assert answer["seen"] == ["a program found cat, background green"]
     assert not SeedGrid(results.assign(objects_found="cat")).looks  # it is told already
     assert not SeedGrid(results.assign(model="another")).looks
     assert "there is no picture 12" in Line(grid).error("seen", cell=12)

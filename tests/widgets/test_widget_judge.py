@@ -159,7 +159,7 @@ def test_who_does_not_see_a_picture_hears_what_was_found_there_and_no_verdict(fr
         content, buffers = asked(widget, "show")
         keys = [next(k for k in known if known[k] == colour(data)) for data in buffers]
         seeds = frame.set_index("key")["seed"]
-        assert content["seen"] == [f"found cat number {seeds[key]}" for key in keys]
+        assert content["seen"] == [f"a program found cat number {seeds[key]}" for key in keys]
 
 
 def test_pictures_of_the_embedded_models_are_described_though_nothing_was_measured(frame):

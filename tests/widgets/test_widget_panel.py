@@ -14,7 +14,7 @@ import pytest
 import traitlets
 from conftest import draw_scene
 from nbclient import NotebookClient
-from PIL import Image
+from PIL import Image, ImageFilter
 
 import sdlab.widgets.panel
 from sdlab import Request, Store
@@ -22,11 +22,13 @@ from sdlab.models.resolve import resolve
 from sdlab.widgets.panel import Panel, lookers, workers
 from sdlab.widgets.pictures import (
     can_look,
+    describe_image,
     describe_seen,
     look_at,
     make_thumbnail,
     open_pictures,
     render_image,
+    write_seen,
 )
 
 
@@ -323,17 +325,39 @@ def test_what_was_found_is_said_in_words_and_so_is_that_nothing_was():
         }
     )
     assert describe_seen(frame) == [
-        "found cat, background green, a sign that says stop",
-        "nothing found, background beach, no sign that can be read",
-        "found cat (lower left), red circle (upper centre), background blue,"
+        "a program found cat, background green, a sign that says stop",
+        "a program found nothing that it knows, background beach, no sign that can be read",
+        "a program found cat (lower left), red circle (upper centre), background blue,"
         " no sign that can be read",
     ]
     assert describe_seen(frame.assign(objects_found=["cat", None, ""]))[0].startswith("background")
 
 
+def test_what_fits_badly_is_told_as_a_guess_or_not_named():
+    row = {"objects_found": "red circle, cat, owl", "objects_background": "beach"}
+    places = {"objects_places": "10 60, 32 5, 60 60"}
+    sure = {"objects_fits": "0.99, 0.95, 0.9", "objects_background_gap": 0.059}
+    unsure = {"objects_fits": "0.99, 0.89, 0.69", "objects_background_gap": 0.06}
+    assert write_seen(row | sure) == "a program found red circle, cat, owl, background beach"
+    assert write_seen(row | unsure | places) == (
+        "a program found red circle (lower left), perhaps cat (upper centre),"
+        " something unclear (lower right), background perhaps beach"
+    )
+
+
+def test_what_a_model_half_melted_is_called_unclear(tmp_path):
+    scene = draw_scene(("cat", 2, 34), ("dog", 34, 2))
+    melted = scene.filter(ImageFilter.GaussianBlur(5))
+    noisy = np.random.default_rng(0).normal(0, 60, (64, 64, 3)) + np.asarray(scene)
+    for image in (melted, Image.fromarray(noisy.clip(0, 255).astype("uint8"))):
+        said = describe_image(image)
+        assert not re.search(r"(found|,) (cat|dog)", said), said
+    assert "found cat" in describe_image(scene)
+
+
 def test_only_pictures_of_the_little_worlds_are_looked_at_and_none_twice(tmp_path, monkeypatch):
     draw_scene(("cat", 2, 34), ("dog", 34, 2)).save(tmp_path / "both.png")
-    wanted = "found cat (lower left), dog (upper right), background green"
+    wanted = "a program found cat (lower left), dog (upper right), background green"
     assert look_at(tmp_path / "both.png") == wanted
     monkeypatch.setattr("sdlab.widgets.pictures.score_one", None)  # would raise
     assert look_at(tmp_path / "both.png") and look_at(tmp_path / "gone.png") == ""

@@ -1,5 +1,6 @@
 """A prediction comes before its pictures, is final, and is kept in a file for each pupil."""
 
+import itertools
 import json
 import threading
 import warnings
@@ -15,6 +16,7 @@ from sdlab.recipe.sweep import sweep
 from sdlab.store.store import Store
 from sdlab.widgets import Predict
 from sdlab.widgets.predict import predict
+from sdlab.widgets.predict.answers import draw_answers
 
 QUESTION, ANSWERS = "What does more guidance do?", ["paler", "stronger", "nothing"]
 
@@ -178,11 +180,14 @@ def test_what_stands_in_the_pictures_is_told_with_them_and_not_before(ask, frame
     widget = ask()
     assert hear(widget, "seen")[0]["kind"] == "error"
     hear(widget, "answer", answer="paler")
-    wanted = ["found cat, background green", "found dog, background green"]
+    wanted = [f"a program found {name}, background green" for name in ("cat", "dog")]
     assert hear(widget, "seen")[0]["seen"] == wanted
     frame["objects_found"] = ["", "bird"]
     widget = ask()
-    assert hear(widget, "seen")[0]["seen"] == ["nothing found", "found bird"]
+    assert hear(widget, "seen")[0]["seen"] == [
+        "a program found nothing that it knows",
+        "a program found bird",
+    ]
 
 
 def test_another_pupil_at_the_same_page_is_asked_anew(ask):
@@ -216,19 +221,57 @@ def test_without_a_right_answer_nobody_is_wrong(ask):
 
 
 def test_the_figure_counts_the_class_and_tells_nothing_before(ask):
-    (axes,) = ask("d").draw().axes
+    figure = ask("d").draw()
+    (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ANSWERS
-    assert axes.get_title(loc="left") == f"{QUESTION}  nobody has answered yet"
+    assert [text.get_text() for text in figure.texts] == [QUESTION, "nobody has answered yet"]
     for pupil, answer in (("a", "paler"), ("b", "stronger"), ("c", "stronger")):
         ask(pupil).say(answer)
-    (axes,) = ask("d").draw().axes
+    figure = ask("d").draw()
+    (axes,) = figure.axes
     assert [bar.get_width() for bar in axes.patches] == [1, 2, 0]
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         *("paler", "stronger (right)", "nothing")
     ]
-    assert axes.get_title(loc="left") == f"{QUESTION}  3 answers"
+    assert [text.get_text() for text in figure.texts] == [QUESTION, "3 answers"]
     words = ask("d").draw()._repr_png_()[1]["alt"]
     assert words == f"{QUESTION} paler: 1; stronger (right): 2; nothing: 0; 3 answers"
+
+
+def test_a_long_question_stands_whole_in_the_figure_and_above_its_bars():
+    question = "A pizza and no cat for $5 or $6: in how many of these six pictures is a cat?"
+    value = pd.DataFrame({"answer": ["none", "all"]})
+    for long in (question, f"{question} {question}"):
+        figure = draw_answers(long, ["none", "some", "all"], value, "all")
+        assert " ".join(text.get_text() for text in figure.texts) == f"{long} 2 answers"
+        boxes = [text.get_window_extent() for text in figure.texts]
+        assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
+        assert all(above.y0 >= below.y1 for above, below in itertools.pairwise(boxes))
+        assert boxes[-1].y0 >= figure.axes[0].get_window_extent().y1
+
+
+def test_own_captions_stand_under_the_pictures_and_come_with_the_code(ask, frame):
+    told = ["the whole prompt", "without “cat”: 20.1 levels away"]
+    widget = ask(captions=told)
+    assert told[1] not in json.dumps(widget.get_state(), default=str)  # nothing before the answer
+    content, _ = hear(widget, "answer", answer="paler")
+    assert content["captions"] == told and told[1] in widget.static()
+    assert f"captions={told!r}" in widget.code
+    frame.loc[0, "path"] = None
+    widget = ask("bea", captions=told)
+    assert hear(widget, "answer", answer="paler")[0]["captions"] == told[1:]
+    with pytest.raises(ValueError, match="1 captions for 2 rows: give one for each row"):
+        ask(captions=["one"])
+    with pytest.raises(TypeError, match="give texts"):
+        ask(captions=[1, 2])
+
+
+def test_a_choice_says_whose_it_is(ask):
+    widget = ask("ann")
+    widget.say("paler")
+    assert (widget.whose, widget.choice) == ("ann", "paler")
+    widget.pupil = "bea"
+    assert (widget.whose, widget.choice) == ("bea", "")
 
 
 def test_the_code_asks_the_same(ask):

@@ -41,6 +41,7 @@ STEPS = ["step", "timestep", "noise", "moved", "direction", "cosine"]
 GUIDANCE = ["step", "without", "with_prompt", "direction", "cosine"]
 WAYS = {"slerp": mix_arcs, "lerp": mix_lines}
 BLENDED = "prompt", "negative_prompt", "seed"
+GIVEN = "What the model is given at each step, noise and all (sketches)"
 BELIEF = "What the model believes the picture is"
 SKETCHED = "(sketches are blurred: only the first and the last step are decoded by the VAE)"
 
@@ -207,6 +208,14 @@ class Insight:
         captions = [f"step {m.last + 1}\nnoise {m.noise:.2f}" for m in moments]
         captions[1:-1] = [f"{caption}\nsketch" for caption in captions[1:-1]]
         return Strip(pictures, captions, f"{BELIEF}\n{SKETCHED}" if between else BELIEF)
+
+    @property
+    def given(self) -> Strip:
+        """What the model is given, step by step: the picture with all its noise, as sketches."""
+        pictures = [self.trace.sketch(moment.noisy) for moment in self.trace.moments]
+        pictures = [image.resize(self.picture.size) for image in pictures]
+        captions = [f"step {m.last + 1}\nnoise {m.noise:.2f}" for m in self.trace.moments]
+        return Strip(pictures, captions, GIVEN)
 
     @functools.cached_property
     def attention(self) -> Attention:

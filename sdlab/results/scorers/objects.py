@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from PIL import Image
 
-from ...tiny.matcher import Point, find_background, find_objects, is_placed
+from ...tiny.matcher import Point, find_objects, is_placed, weigh_background
 from ...tiny.sprites import COLORED_SHAPES
 from ...tiny.world import BOTH, COUNTS, IRREGULAR_PLURALS, RELATIONS
 from ..frame import column_values
@@ -24,10 +24,15 @@ DTYPES = {
     "objects_y": "Float64",
     "objects_places": "string",
     "objects_background": "string",
+    "objects_fits": "string",
+    "objects_background_gap": "Float64",
 }
 NEGATIONS = ("no", "not", "nor", "without")
 SIDES = {relation: relation for relation in RELATIONS} | {"over": "above", "under": "below"}
 Found = Sequence[tuple[str, Point]]  # names and centres
+# A thing is clear from the one fit on, and no more than a guess below the other; a background is
+# clear below the gap. `score_objects` says what was measured of them.
+CLEAR_FIT, GUESS_FIT, CLEAR_GAP = 0.9, 0.7, 0.06
 
 
 class Wish(NamedTuple):
@@ -53,13 +58,24 @@ def score_objects(
     57 of 58 pairs, 338 of 338 relations where it finds both things (of 340), and 119 of 119 prompts
     that rule something out, drawn with it or without (`tests/benchmarks/scorers.py --count 600`).
 
+    What a model draws can be half melted, and is then taken for what it is not: the fit tells. Of
+    what was found with a fit of 0.9 or more, all 786 in 500 true renders were right, and all 1,313
+    in 902 pictures of the embedded models, with guidance 1 to 15, were things that the prompt
+    names; from 0.7 to 0.9 these were 84 of 86, and 151 of 233; below 0.7, 4 of 18, and 53 of 185.
+    With guidance 0 just 7 of 76 reached 0.9. A background with a gap below 0.06 was right in all of
+    602 true renders, and in all of 36 pictures of the models that a person looked at; with more in
+    7 of 8, and 20 of 36. What is melted further is not found at all.
+
     Returns
     -------
     DataFrame
         `objects_found`: names such as "red circle, cat", the most convincing first, "" if there are
         none; `objects_count` of them; `objects_places`: their centres, such as "18 22, 46 40", in
         pixels of a picture brought to 64x64; `objects_x` and `objects_y`: that of the first.
-        `objects_background`: the plain colour or the scene.
+        `objects_background`: the plain colour or the scene. `objects_fits`: how well each thing
+        fits, such as "0.98, 0.71" of 1; `objects_background_gap`: how far the picture is from the
+        background, 0 if it is that. Captions and screen readers are told "perhaps" of a fit below
+        0.9 and of a gap of 0.06 or more, and no name of a fit below 0.7.
         `objects_asked`: what the prompt names, such as "cat, no red circle" or "two dogs", missing
         if it names nothing of the little worlds. What "no", "not", "nor" or "without" stands before
         is ruled out, and so is what "or" adds to it. `objects_right`: whether all of that was found
@@ -94,12 +110,15 @@ def score_objects(
 def score_one(image: Image.Image) -> dict[str, Any]:
     """Reads one picture."""
     found = find_objects(image, BOTH)
+    background, gap = weigh_background(image, BOTH)
     first = {"objects_x": found[0].x, "objects_y": found[0].y} if found else {}
     return {
         "objects_found": ", ".join(each.name for each in found),
         "objects_count": len(found),
         "objects_places": ", ".join(f"{each.x:g} {each.y:g}" for each in found),
-        "objects_background": find_background(image, BOTH),
+        "objects_background": background,
+        "objects_fits": ", ".join(f"{each.fit:g}" for each in found),
+        "objects_background_gap": round(gap, 3),
         **first,
     }
 
@@ -133,6 +152,16 @@ def read_places(found: str, places: str) -> Found:
     """Reads the names and centres of what was found."""
     points = [each.split() for each in places.split(", ")] if places else []
     return [(name, (float(x), float(y))) for name, (x, y) in zip(found.split(", "), points)]
+
+
+def name_surely(found: str, fits: str | None) -> list[str]:
+    """Names what was found as surely as it fits: "cat", "perhaps cat", "something unclear"."""
+    names = found.split(", ") if found else []
+    known = [float(fit) for fit in fits.split(", ")] if fits else [1.0] * len(names)
+    return [
+        name if fit >= CLEAR_FIT else f"perhaps {name}" if fit >= GUESS_FIT else "something unclear"
+        for name, fit in zip(names, known)
+    ]
 
 
 def is_right(wishes: Sequence[Wish], found: Found) -> bool | None:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pandas as pd
 
 from ...results.frame import count_noun
-from ...results.sheet import DPI, INK, QUIET, GridFigure
+from ...results.sheet import DPI, INK, LABEL, QUIET, GridFigure, make_font, wrap_text
 
 COLUMNS = ["pupil", "question", "answer", "time"]
+WIDTH, MARGIN = 600, 12  # pixels of a figure
 NOBODY = "somebody"  # the file of those who give no name
 
 
@@ -77,7 +78,10 @@ def draw_answers(
 ) -> GridFigure:
     """Draws a bar for each answer; that of the right one is dark, and says so."""
     counts = count_answers(answers, value)
-    figure = GridFigure(figsize=(6, 0.9 + 0.32 * len(answers)), dpi=DPI)
+    lines = [*wrap_text(question, LABEL, WIDTH - 2 * MARGIN), count_all(counts)]
+    above = 20 * len(lines)  # pixels
+    height = 50 + above + 32 * len(answers)
+    figure = GridFigure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI)
     axes = figure.add_subplot()
     axes.barh(
         [f"{each} (right)" if each == right else each for each in answers],
@@ -91,8 +95,11 @@ def draw_answers(
     axes.set_xlim(0, max([*counts, 1]) * 1.15)
     axes.xaxis.set_visible(False)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
-    axes.set_title(f"{question}  {count_all(counts)}", loc="left", color=INK, fontsize=10)
-    figure.tight_layout()
+    for number, line in enumerate(lines):
+        x, y = MARGIN / WIDTH, 1 - (MARGIN / 2 + 20 * number) / height
+        text = figure.text(x, y, line, va="top", color=INK, parse_math=False)
+        text.set_fontproperties(make_font(LABEL))
+    figure.tight_layout(rect=(0, 0, 1, 1 - above / height))
     figure.set_label(tell_answers(question, answers, counts, right))
     return figure
 

@@ -12,7 +12,7 @@ class Choices {
     this.pupil = nameField(model, "pupil");
     this.radios = model.get("answers").map((value) => h("input", { type: "radio", name, value }));
     const labels = this.radios.map((radio) => h("label", {}, radio, radio.value));
-    this.reveal = button("reveal", () => view.answer(this.chosen.value));
+    this.reveal = button("reveal", () => view.send(this.chosen.value));
     this.missing = h("p", { role: "status", className: "sdl-predict-missing" });
     describe(this.reveal, this.missing);
     this.reveal.addEventListener("click", () => this.sayMissing());
@@ -28,6 +28,12 @@ class Choices {
   }
 
   get chosen() { return this.radios.find((radio) => radio.checked); }
+
+  // Another name is written into the field; the same one is not, while the next is being typed.
+  name(pupil) {
+    if (pupil !== this.named) this.pupil.value = pupil;
+    this.named = pupil;
+  }
 
   // What was answered, or an open question: a choice outlives that its pupil gives a name.
   show(answer) {
@@ -84,7 +90,7 @@ class Answer {
     const { model } = this.view, right = model.get("right"), own = model.get("choice");
     const counts = model.get("counts"), most = Math.max(...counts, 1);
     const said = !right ? "" : own === right ? "That is right. " : `It is “${right}”. `;
-    this.verdict.textContent = `You expected “${own}”. ${said}`;
+    say(this.verdict, `You expected “${own}”. ${said}`);
     const row = (name, k) => h("tr", {},
       h("th", { scope: "row", textContent: name === right ? `${name} ✓` : name }),
       h("td", {}, h("span", { className: "sdl-predict-bar",
@@ -113,6 +119,9 @@ class Answer {
   free() { for (const url of this.urls) if (url) URL.revokeObjectURL(url); }
 }
 
+// Says it once: the same text anew would be read aloud again.
+function say(node, text) { if (node.textContent !== text) node.textContent = text; }
+
 class PredictView {
   constructor({ model, line, root }) {
     Object.assign(this, { model, line, root });
@@ -121,7 +130,12 @@ class PredictView {
     root.append(this.choices.element, this.told.element);
   }
 
-  async answer(answer) {
+  // What the pupil who is named has answered: never what the one before has, who may be right.
+  get answer() {
+    return this.model.get("whose") === this.model.get("pupil") ? this.model.get("choice") : "";
+  }
+
+  async send(answer) {
     await this.take("answer", { answer, pupil: this.choices.pupil.value.trim() });
     this.told.verdict.focus();
   }
@@ -136,24 +150,25 @@ class PredictView {
   }
 
   show() {
-    const answer = this.model.get("choice");
-    this.choices.pupil.value = this.model.get("pupil");
+    const { answer } = this;
+    this.choices.name(this.model.get("pupil"));
     this.choices.show(answer);
     this.told.element.hidden = !answer;
-    if (answer) this.told.tell();
+    if (answer) this.told.tell(); else say(this.told.verdict, "");
   }
 
   // An answer in another view, by Python, or of another pupil.
   change() {
     this.show();
-    if (this.model.get("choice")) this.take("show");
+    if (this.answer) this.take("show");
   }
 }
 
 function render({ model, line, root }) {
   const view = new PredictView({ model, line, root });
   const show = () => view.show(), change = () => view.change();
-  const unfollow = follow(model, { choice: change, pupil: show, counts: show, right: show });
+  const acts = { choice: change, whose: show, pupil: show, counts: show, right: show };
+  const unfollow = follow(model, acts);
   view.change();
   return () => { unfollow(); view.told.free(); };
 }

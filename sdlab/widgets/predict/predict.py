@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Iterable
@@ -47,12 +48,17 @@ class Predict(Panel):
         Who answers; the page has a field for it. A name given at one question is that of the others
         with the same folder that have none.
     folder : path
-        Where the answers are.
+        Where the answers are. Another class begins with another folder.
+    captions : list of str, optional
+        What is told under each picture, a text a row of `results`; if left out, what the recipes
+        differ in.
 
     Attributes
     ----------
     choice : str
         The pupil's own answer, "" before.
+    whose : str
+        The pupil whose `choice` it is: for a moment not yet who is named.
 
     Raises
     ------
@@ -72,6 +78,7 @@ class Predict(Panel):
     right = traitlets.Unicode().tag(sync=True)
     pupil = traitlets.Unicode().tag(sync=True)
     choice = traitlets.Unicode(help="The pupil's own; it reveals the pictures.").tag(sync=True)
+    whose = traitlets.Unicode(help="Whose choice it is.").tag(sync=True)
     counts: Any = traitlets.List(help="How many gave each answer; [] before.").tag(sync=True)
 
     def __init__(
@@ -83,9 +90,12 @@ class Predict(Panel):
         right: Any = None,
         pupil: str = "",
         folder: str | os.PathLike[str] = "answers",
+        captions: Iterable[str] | None = None,
     ) -> None:
         frame = results.result() if isinstance(results, Job) else results
+        own = None if captions is None else read_captions(captions, frame)
         self.frame = frame[frame["path"].notna()].head(MOST)
+        self._captions = own and [*itertools.compress(own, frame["path"].notna())][:MOST]
         words = read_choices(question, answers, right)
         if self.frame.empty:
             raise ValueError("the frame has no picture to be revealed")
@@ -117,8 +127,9 @@ class Predict(Panel):
     @property
     def code(self) -> str:
         """Python that makes the pictures again and asks the same question."""
-        named = {"right": self._right} if self._right else {}
+        named: dict[str, Any] = {"right": self._right} if self._right else {}
         named |= {"pupil": self.pupil} if self.pupil else {}
+        named |= {"captions": self._captions} if self._captions else {}
         root = find_store_root(self.frame) if "key" in self.frame else None
         folder = self.folder
         given = self.question, list(self.answers)
@@ -177,12 +188,14 @@ class Predict(Panel):
             value = self.value
             own = value.loc[value["pupil"] == self.pupil.strip(), "answer"]
             answer = own.iloc[-1] if len(own) else ""
-            self.choice = answer
+            self.choice, self.whose = answer, self.pupil
             self.right = self._right if answer else ""
             self.counts = count_answers(self.answers, value) if answer else []
         self.refresh_soon()
 
     def _write_captions(self) -> list[str]:
+        if self._captions:
+            return self._captions
         differing = [n for n in find_differing(self.frame) if not is_measured(self.frame, n)]
         names = differing if len(self.frame) > 1 else ["prompt"]
         return write_captions(self.frame, names)
@@ -230,6 +243,22 @@ def open_thumbnail(path: str) -> bytes:
         return make_thumbnail(path)
     except OSError:
         return b""
+
+
+def read_captions(captions: Iterable[str], frame: pd.DataFrame) -> list[str]:
+    """Reads a text for each row of the frame.
+
+    Raises
+    ------
+    TypeError, ValueError
+        They are no texts, or more or fewer.
+    """
+    texts = [captions] if isinstance(captions, str) else list(captions)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"captions={texts!r:.80}: give texts")
+    if len(texts) != len(frame):
+        raise ValueError(f"{len(texts)} captions for {len(frame)} rows: give one for each row")
+    return texts
 
 
 def read_choices(question: str, answers: Iterable[Any], right: Any) -> list[str]:
