@@ -12,7 +12,7 @@ MEANINGS = {  # of `_error` and `_of`, `measure` tells
     "watermark_log10_p": "how likely chance alone is, of the most likely payload",
     "watermark_agreement": "the share of bits that agree with it",
     "watermark_official": "what the official decoder reads",
-    "objects_found": "the things that are in the picture, of those of the little worlds",
+    "objects_found": "the things that a program finds, of those of the little worlds",
     "objects_count": "how many things that are",
     "objects_places": "their centres",
     "objects_x": "where the first of them is, from the left",
