@@ -151,6 +151,18 @@ def test_the_strip_ends_with_the_picture_and_is_as_long_as_the_steps(seen):
     assert seen.draw_guidance()._repr_png_()[0][:4] == strip._repr_png_()[0][:4] == b"\x89PNG"
 
 
+def test_the_figures_of_the_inside_tell_their_captions_to_who_does_not_see_them(seen, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **_: shown.append(data))
+    seen.strip._ipython_display_()
+    words = " ".join(" ".join(seen.strip.captions).split())
+    assert len(shown) == 2 and "only the first and the last step are decoded" in shown[1].data
+    assert all(word in shown[1].data for word in words.split())
+    said = seen.draw_guidance().get_label()
+    assert said.startswith("u + w (c - u): the same noise")
+    assert ". guidance 7.5: step 1" in said and ". the vector: 0." in said
+
+
 def test_pictures_of_other_guidance_are_cells(seen):
     frame = seen.compare_guidance((0, 1, 7.5))
     assert frame["guidance_scale"].tolist() == [0, 1, 7.5] and frame["path"].notna().all()

@@ -48,6 +48,9 @@ class Strip:
     def _repr_png_(self) -> Any:
         return self.draw()._repr_png_()
 
+    def _ipython_display_(self) -> None:
+        self.draw()._ipython_display_()  # with its words
+
     def save(self, path: str | os.PathLike[str], *, seconds: float = 0.25, side: int = 256) -> Path:
         """Saves the pictures as an animation that begins again at its end, or as a video.
 
@@ -147,4 +150,12 @@ def draw_rows(
         if any(labels):
             middle = 8 / width, 1 - (top + SIDE / 2) / height
             figure.text(*middle, labels[i], va="center", color=INK, fontsize=11)
+    figure.set_label(tell_rows(captions, labels, title))
     return figure
+
+
+def tell_rows(captions: Sequence[Sequence[str]], labels: Sequence[str], title: str) -> str:
+    """Tells what the rows of a figure show, for who does not see them: captions, in their order."""
+    rows = [", ".join(" ".join(text.split()) for text in row if text.strip()) for row in captions]
+    told = [f"{label}: {row}" for label, row in zip(labels, rows)] if any(labels) else rows
+    return ". ".join(" ".join(part.split()) for part in (title, *told) if part)
