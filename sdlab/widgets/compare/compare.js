@@ -284,8 +284,9 @@ class CompareView {
     const count = () => this.count();
     return follow(this.model, {
       at: () => this.show(), deal: () => this.showDeal(), mode: () => this.showMode(),
-      gain: () => this.showGain(), voted: () => this.takeVotes(), tally: count, outcome: count, unlike: count,
-      note: count, raters: count, secret: count, recoded: () => this.code.renew(),
+      gain: () => this.showGain(), voted: () => this.takeVotes(), tally: count,
+      outcome: count, unlike: count, note: count, raters: count, secret: count,
+      recoded: () => this.code.renew(),
       chosen: () => this.bar.chooser.show(), rater: () => this.showRater(),
       unnamed: () => this.unnamed.show(),
       blind: () => { this.bar.blind.checked = this.blind; },

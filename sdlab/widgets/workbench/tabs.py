@@ -339,6 +339,8 @@ class CompareTab(ColumnTab):
     def under_way(self) -> str:
         if self.widget is None or not self.widget.secret:
             return ""
+        if not self.has_votes and not any(self.widget.voted):  # nobody has begun
+            return ""
         who = f"The blind vote of the rater {name_rater(self.widget.rater)} is under way"
         rest = "those that have ended are in it" if self.has_votes else "none has ended"
         return f"{who}: of the votes in “{self.title}” {rest}."
