@@ -236,6 +236,7 @@ def test_a_scan_that_is_given_up_leaves_no_process(folder):
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_an_interrupt_ends_a_scan_and_its_processes_at_once(folder):
     code = (
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from sdlab.watermark import scanning\nscanning.ScanProgress.add = lambda self, row: print('a row', flush=True)\n"
         f"scanning.scan([{str(folder / 'a marked.png')!r}] * 9999, processes=2)"
     )

@@ -570,13 +570,13 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._wanted = {side: side.value for side in (self._row, self._col)}
         self._write_code()
         if self.job is not None:
-            workers.submit(self._try_to_arrange, self.job, self._asked)
+            workers.submit(self._try_to_arrange, self.job, dict(self._wanted))
 
-    def _try_to_arrange(self, job: Job, asked: object) -> None:
+    def _try_to_arrange(self, job: Job, wanted: dict[Any, str]) -> None:
         try:
             self._grid_of(job)
             with self._lock:
-                if self.grid and asked is self._asked:  # else what was filled in since tells more
+                if self.grid and all(side.value == name for side, name in wanted.items()):
                     self._say(f"The pictures stand below in {self.grid.describe_sides()} now")
         except ValueError as error:
             self._tell(ValueError(f"the pictures below stay as they are: {error}"))
