@@ -175,7 +175,8 @@ def format_value(value: Any) -> str:
     if isinstance(value, str) and not value:
         return EMPTY
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+        whole = value.is_integer() and abs(value) < 1e15
+        return str(int(value)) if whole else repr(float(value))  # NumPy's, too, as a number
     return str(value) if str(value).strip() else f'"{value}"'
 
 

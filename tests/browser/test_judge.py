@@ -58,7 +58,7 @@ def test_a_round_is_judged_by_keys_alone(notebook):
     expect(end).to_be_focused()
     press("Enter")
     expect(out.get_by_text(re.compile("^5 answers, repeats among them"))).to_be_visible()
-    shares = out.get_by_role("table", name="first answers, by what the pictures differ in")
+    shares = out.get_by_role("table", name="first answers of ann 2, by what the pictures differ in")
     expect(shares.get_by_role("rowheader")).to_have_count(2)
     expect(shares.get_by_role("rowheader", name="scheduler DDIMScheduler")).to_be_visible()
     expect(
@@ -128,6 +128,6 @@ def test_eight_keys_a_second_lose_no_answer_and_none_counts_before_its_picture(n
     assert nb.kernel("[judge.done, (judge.value.seconds > 0).all().item()]") == [19, True]
     nb.page.wait_for_timeout(600)  # ms; what follows in the same breath does not count either
     nb.page.keyboard.press("3")
-    expect(out.get_by_text("All 20 pictures are answered").first).to_be_visible()
+    expect(out.get_by_text("All 20 are answered").first).to_be_visible()
     assert nb.kernel("judge.value.answer.tolist()") == [str(n % 4) for n in range(20)]
     assert nb.errors == []

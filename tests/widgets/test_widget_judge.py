@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -13,6 +14,7 @@ from PIL import Image
 from sdlab import read_pictures, stats
 from sdlab.recipe.request import Recipe, Request
 from sdlab.recipe.sweep import sweep
+from sdlab.results.frame import format_value
 from sdlab.store.store import Store
 from sdlab.widgets import Judge
 from sdlab.widgets.judge.judge import assign_keys
@@ -420,7 +422,7 @@ def test_what_came_out_is_said_with_what_it_rests_on(frame):
 
 
 def test_the_end_tells_the_shares_by_what_differs_and_rate_takes_the_value(frame):
-    widget = shown(frame, repeats=0.5)
+    widget = shown(frame, repeats=0.5, rater="ann")
     scale = frame.set_index("key")["guidance_scale"]
     said = {1.0: iter(["yes"] * 4 + [None, "no"]), 4.0: iter(["no"] * 5 + ["yes"])}
     for trial in widget._round.trials:
@@ -428,11 +430,13 @@ def test_the_end_tells_the_shares_by_what_differs_and_rate_takes_the_value(frame
     assert widget.shares == [] and "yes" not in widget.value
     widget.unblind()
     head, *rows = widget.shares
-    assert head == ["", "yes", "no", "cannot tell", "share of yes"]
-    assert {row[0]: row[1:4] for row in rows} == {
-        "guidance_scale 1": ["4", "1", "1"],
-        "guidance_scale 4": ["1", "5", "0"],
-    }
+    whose = "first answers of ann, by what the pictures differ in"
+    assert head == [whose, "yes", "no", "cannot tell", "share of yes"]
+    assert [row[:4] for row in rows] == [
+        ["guidance_scale 1", "4", "1", "1"],
+        ["guidance_scale 4", "1", "5", "0"],
+    ]
+    assert whose in widget.static()
     found = stats.rate(widget.value.query("repeat == 0"), "yes", by="guidance_scale")
     for row in found.to_dict("records"):
         ends = f"(95% interval {row['low']:.0%} to {row['high']:.0%})"
@@ -445,6 +449,16 @@ def test_the_end_tells_the_shares_by_what_differs_and_rate_takes_the_value(frame
     other.say(0)
     other.unblind()
     assert "yes" not in other.value and all(len(row) == 4 for row in other.shares)
+
+
+def test_shares_are_in_the_order_of_numbers_and_name_these_as_people_do(frame):
+    scales = pd.Series([7.5, 1.0] * (len(frame) // 2), dtype="Float64")
+    widget = shown(frame.assign(guidance_scale=scales), repeats=0)
+    while widget.done < widget.total:
+        widget.say("yes")
+    widget.unblind()
+    assert [row[0] for row in widget.shares[1:]] == ["guidance_scale 1", "guidance_scale 7.5"]
+    assert format_value(np.float64(7.5)) == "7.5"
 
 
 def test_the_static_table_of_pairs_names_whose_picture_was_preferred(frame):

@@ -82,7 +82,7 @@ class End {
   show() {
     const { model } = this.view, total = model.get("total"), over = model.get("unblinded");
     const all = model.get("done") === total;
-    const first = all ? `All ${total} pictures are answered.`
+    const first = all ? `All ${total} are answered.`
       : `The round was ended at ${model.get("done")} of ${total}.`;
     this.words.textContent = over ? `${first} Another rater can begin above.`
       : `${first} This was the last one: end the round, or take the answer back.`;
@@ -96,11 +96,11 @@ class End {
 }
 
 // How often each answer was given, by what the pictures differ in.
-function sharesTable([, ...head], rows) {
+function sharesTable([caption, ...head], rows) {
   const cells = (tag, texts, props = {}) =>
     texts.map((textContent) => h(tag, { textContent, ...props }));
   return h("table", { className: "sdl-table" },
-    h("caption", { textContent: "first answers, by what the pictures differ in" }),
+    h("caption", { textContent: caption }),
     h("thead", {}, h("tr", {}, h("td"), ...cells("th", head, { scope: "col" }))),
     h("tbody", {}, ...rows.map(([name, ...texts]) =>
       h("tr", {}, h("th", { scope: "row", textContent: name }), ...cells("td", texts)))));

@@ -8,18 +8,19 @@ import pandas as pd
 from markupsafe import Markup
 
 from ...results.frame import (
+    column_values,
     count_noun,
     distinct_values,
     find_varying,
     format_value,
     hide_home,
     shorten_pictures,
+    sort_values,
 )
 from ...results.html import render_table
 from ...results.stats.agreement import agreement
 from ...results.stats.charts import name_interval
 from ...results.stats.rates import rate
-from ...results.stats.reading import split_frame
 from ..pictures import CELL, render_side
 from ..raters import describe_agreement, name_rater
 from .pictures import Pictures
@@ -29,7 +30,7 @@ MOST = 100  # pictures or pairs
 MOST_VALUES = 12  # of a column by which answers are counted
 CANNOT_TELL = "cannot tell"
 YES = "yes"  # the column that says so, True or False
-BY_COLUMN = "first answers, by what the pictures differ in"
+BY_COLUMN = "first answers{}, by what the pictures differ in"
 UNDER_WAY = "A blind round is under way: the answers are shown when it has ended."
 
 
@@ -54,8 +55,8 @@ def count_answers(value: pd.DataFrame, rater: str, answers: Sequence[str]) -> li
     Returns
     -------
     list of list of str
-        A table, its head first: how often each answer was given, and of yes and no the share of yes
-        with its interval. [] for pairs, whose sentence says who was preferred, and where no column
+        A table, its head first, which begins with a caption: how often each answer was given, and
+        of yes and no the share of yes with its interval. [] for pairs, whose sentence says who was preferred, and where no column
         is shared by several pictures.
     """
     own = value[(value["rater"] == rater) & (value["repeat"] == 0)]
@@ -67,12 +68,15 @@ def count_answers(value: pd.DataFrame, rater: str, answers: Sequence[str]) -> li
         values = distinct_values(own, name)
         if name == "seed" or len(values) > min(MOST_VALUES, len(own) - 1):
             continue
-        for of, part in split_frame(shorten_pictures(own), name):
+        shown = shorten_pictures(own)
+        places = column_values(shown, name)
+        for value in sort_values(shown, name):
+            part = shown[[place == value for place in places]]
             counts = words[part.index].value_counts()
             share = [format_part(rate(part, YES).iloc[0])] if asks_yes else []
-            title = f"{name} {hide_home(format_value(of[name]))}"
+            title = f"{name} {hide_home(format_value(value))}"
             rows.append([title, *(str(counts.get(kind, 0)) for kind in kinds), *share])
-    head = ["", *kinds, *["share of yes"] * asks_yes]
+    head = [BY_COLUMN.format(rater and f" of {rater}"), *kinds, *["share of yes"] * asks_yes]
     return [head, *rows] if rows else []
 
 
@@ -121,7 +125,8 @@ def render_round(
     out = Markup("<p><b>{}</b></p>").format(question)
     out += Markup().join(Markup("<p>{}</p>").format(line) for line in lines)
     if unblinded and shares:
-        out += render_table(shares[0], shares[1:], caption=BY_COLUMN, style=CELL)
+        (caption, *head), *rows = shares
+        out += render_table(["", *head], rows, caption=caption, style=CELL)
     return str(out + render_answers(pictures, value)) if unblinded else str(out)
 
 
