@@ -124,7 +124,7 @@ def write_again(
     table: str = "",
     claims: Sequence[Claim] = (),
     votes: Sequence[Votes] = (),
-    written: Sequence[str] = (),
+    written: Sequence[Written] = (),
     **given: Any,
 ) -> str:
     """Writes Python that makes the pictures, measures them and writes the report again.
@@ -146,7 +146,7 @@ def write_again(
     """
     scorers, added = find_scorers(own), find_added(own)
     folder = f"runs/{path.stem}"
-    argued = write_claims(claims, written, own, name_store(own) or folder)
+    argued = write_claims(written, name_store(own) or folder)
     drawn = [code for each in figures if (code := write_figure(each, own, claims, votes))]
     names = ["write_report", *["image_grid"] * any("image_grid(" in code for code in drawn)]
     names += [*["measure"] * bool(scorers), *["stats"] * ("stats." in "".join([argued, *drawn]))]
@@ -221,64 +221,90 @@ def write_added(names: Sequence[str], carried: bool) -> str:
     )
 
 
-def list_written(claims: Sequence[Claim], own: pd.DataFrame, votes: Sequence[Votes]) -> list[str]:
-    """Lists the Python of each claim; a comment in its stead, if that would not be the same."""
+@dataclass(frozen=True)
+class Written:
+    """A claim as Python: its arguments behind the text, or why it is left out.
+
+    Attributes
+    ----------
+    stored : Stored, optional
+        What of the store the code counts, as the report has it not.
+    is_large : bool
+        Whether its votes are too many to be in the report.
+    """
+
+    claim: Claim
+    code: str = ""
+    left_out: str = ""
+    stored: Stored | None = None
+    is_large: bool = False
+
+    @property
+    def line(self) -> str:
+        """Its lines in the list of claims: a comment, if it is left out."""
+        text = self.claim.text
+        if self.left_out:
+            why = "as its evidence cannot be written as code"
+            return f"    # left out: {text!r}, {why}: {self.left_out}\n"
+        if self.stored:
+            made = f"stats.Claim({text!r}, {self.code})"
+            return f"    *([{made}] if len({self.stored.name}) else []),\n"
+        note = "    # its votes are too many to be in this file\n" * self.is_large
+        return f"{note}    stats.Claim(\n        {text!r},\n        {self.code},\n    ),\n"
+
+    @property
+    def lost(self) -> str:
+        """What to tell if the report's code does not make it again, or not everywhere; else ""."""
+        if self.left_out:
+            return f"The code below does not make this claim again: {self.left_out}."
+        return STORE_ONLY if self.stored else ""
+
+
+def list_written(
+    claims: Sequence[Claim], own: pd.DataFrame, votes: Sequence[Votes]
+) -> list[Written]:
+    """Lists each claim as Python, if that is the same; else why not."""
     stored = read_stored(claims, own)
     return [write_claim(claim, own, votes, stored) for claim in claims]
 
 
-def tell_lost(claim: Claim, written: str) -> str:
-    """Tells of a claim as `write_claim` wrote it when the report's code does not make it again."""
-    start = write_left_out(claim)
-    if written.startswith(start):
-        return f"The code below does not make this claim again: {written[len(start) :].strip()}."
-    return STORE_ONLY if written.lstrip().startswith("*([") else ""
-
-
-def write_left_out(claim: Claim) -> str:
-    """Writes the beginning of the comment for a claim that is left out, before the reason."""
-    return f"    # left out: {claim.text!r}, as its evidence cannot be written as code:"
-
-
-def write_claims(
-    claims: Sequence[Claim], written: Sequence[str], own: pd.DataFrame, folder: str
-) -> str:
+def write_claims(written: Sequence[Written], folder: str) -> str:
     """Writes Python that binds `claims`, with a comment for what it cannot say.
 
     Parameters
     ----------
-    claims, written, own
-        As `write_again` has them.
+    written
+        As `list_written` gives them.
     folder : str
         Of the store, as the code names it.
     """
-    if not claims:
+    if not written:
         return ""
-    tables = "".join(
-        f"{each.name} = Store({folder!r}).{each.kind}()\n{write_warning(each, lost, folder)}"
-        for each in read_stored(claims, own)
-        if (lost := [c.text for c, line in zip(claims, written) if f"len({each.name})" in line])
-    )
+    counted = dict.fromkeys(each.stored.kind for each in written if each.stored)
+    tables = "".join(write_stored(kind, written, folder) for kind in counted)
     note = "# what people said is in the store, not in this file: Claim(..., votes=) puts it here"
     before = f"\nimport warnings\n\n{note}\n{tables}" if tables else ""
-    return f"{before}\nclaims = [\n{''.join(written)}]\n"
+    return f"{before}\nclaims = [\n{''.join(each.line for each in written)}]\n"
 
 
-def write_warning(stored: Stored, lost: Sequence[str], folder: str) -> str:
-    """Writes Python that warns of the claims that are left out where the store has nothing."""
-    texts = ", ".join(map(repr, lost))
-    said = f"{folder} has no {stored.kind} here, so these claims are not made: {texts}"
-    return f"if not len({stored.name}):\n    warnings.warn({said!r}, stacklevel=1)\n"
+def write_stored(kind: str, written: Sequence[Written], folder: str) -> str:
+    """Writes Python that reads a table of the store, and warns of what is left out without it."""
+    own = [(each.claim, each.stored) for each in written if each.stored]
+    texts = ", ".join(repr(claim.text) for claim, stored in own if stored.kind == kind)
+    said = f"{folder} has no {kind} here, so these claims are not made: {texts}"
+    name = next(stored.name for _, stored in own if stored.kind == kind)
+    read = f"{name} = Store({folder!r}).{kind}()\n"
+    return f"{read}if not len({name}):\n    warnings.warn({said!r}, stacklevel=1)\n"
 
 
 def write_claim(
     claim: Claim, own: pd.DataFrame, votes: Sequence[Votes], stored: Sequence[Stored] = ()
-) -> str:
-    """Writes one claim; a comment in its stead, if its evidence would not be the same."""
+) -> Written:
+    """Writes one claim, if its evidence would be the same."""
     said = next((each for each in votes if each.source is claim.votes), None)
-    rows, left_out = find_rows(claim.frame, own), write_left_out(claim)
+    rows = find_rows(claim.frame, own)
     if rows is None:
-        return f"{left_out} it is of other rows than the report's\n"
+        return Written(claim, left_out="it is of other rows than the report's")
     unsaid, call = lacks_votes(claim) and bool(stored), ""
     tried: Sequence[Votes | Stored | None] = stored if unsaid else [said]
     for each in tried:
@@ -286,18 +312,14 @@ def write_claim(
         if same:
             more = f", frame={write_rows(rows, own)}" if len(rows) < len(own) else ""
             more += f", votes={said.name}" if said and said.csv else ""
-            if isinstance(each, Stored):
-                made = f"stats.Claim({claim.text!r}, {call}{more})"
-                return f"    *([{made}] if len({each.name}) else []),\n"
-            lost = "    # its votes are too many to be in this file\n" * bool(said and not said.csv)
-            return (
-                f"{lost}    stats.Claim(\n        {claim.text!r},\n        {call}{more},\n    ),\n"
-            )
+            many = bool(said and not said.csv)
+            counted = each if isinstance(each, Stored) else None
+            return Written(claim, call + more, stored=counted, is_large=many)
     if said and (judged := write_judged(claim, own, said)):
-        return f"    stats.Claim(\n        {claim.text!r},\n        {judged},\n    ),\n"
+        return Written(claim, judged)
     if unsaid:
         call = f"{UNCARRIED}, and those of the store give another one by now; {GIVE_VOTES}"
-    return f"{left_out} {call}\n"
+    return Written(claim, left_out=call)
 
 
 def write_judged(claim: Claim, own: pd.DataFrame, said: Votes) -> str:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from ..recipe.request import FIELDS
 from ..store.files import write_whole
-from .again import list_votes, list_written, tell_lost, write_again
+from .again import list_votes, list_written, write_again
 from .argument import (
     count_sample,
     describe_against,
@@ -324,10 +324,11 @@ def describe_making(
         recipes["numbers"] = numbers
     table = describe_csv(frame, path.name)
     named = table["csv_name"] if table["csv"] else ""
-    given |= {"claims": claims, "votes": votes, "written": list_written(claims, own, votes)}
+    written = list_written(claims, own, votes)
+    given |= {"claims": claims, "votes": votes, "written": written}
     code = write_again(path, title, own, figures, table=named, **given)
     return found | {
-        "lost": [tell_lost(*each) for each in zip(claims, given["written"])],
+        "lost": [each.lost for each in written],
         "code": code,
         "recipes": json.dumps(recipes, separators=(",", ":")),
         "recipes_count": count_noun(len(own), "recipe"),

@@ -56,8 +56,8 @@ def count_answers(value: pd.DataFrame, rater: str, answers: Sequence[str]) -> li
     -------
     list of list of str
         A table, its head first, which begins with a caption: how often each answer was given, and
-        of yes and no the share of yes with its interval. [] for pairs, whose sentence says who was preferred, and where no column
-        is shared by several pictures.
+        of yes and no the share of yes with its interval. [] for pairs, whose sentence says who was
+        preferred, and where no column is shared by several pictures.
     """
     own = value[(value["rater"] == rater) & (value["repeat"] == 0)]
     words, unsure = word_answers(own), own["answer"].isna().any()
