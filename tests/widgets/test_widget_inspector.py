@@ -431,6 +431,11 @@ def test_what_a_search_has_found_is_known_when_python_has_been_started_anew(fold
         assert repr(now) == repr(before) and now.provenance == before.provenance
         assert [f.payload for f in now.findings] == [f.payload for f in before.findings]
     monkeypatch.setattr(work, "searched", work.Searched())
+    with monkeypatch.context() as later:  # another detector may find another thing
+        later.setattr("sdlab.widgets.inspector.kept.version", lambda name: "99.0")
+        newer = WatermarkInspector(files, **there)
+        newer.wait()
+        assert newer.states == "-n-n"
     kept = Path("mine/inspected.jsonl")
     kept.write_bytes(kept.read_bytes()[:-9])  # a torn line is not read, and the others are
     torn = WatermarkInspector(files, **there)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,8 @@ class KeptSearches:
 
 
 def hash_name(name: tuple) -> str:
-    """Names in short what was looked for in which file."""
-    return hashlib.sha256(repr(name).encode()).hexdigest()
+    """Names in short what was looked for in which file, and by which detector: sdlab's version."""
+    return hashlib.sha256(repr((version("sdlab"), *name)).encode()).hexdigest()
 
 
 def pack_value(value: Any) -> Any:
