@@ -30,6 +30,10 @@ MEANINGS = {  # of `_error` and `_of`, `measure` tells
         "whether the things stand left of, right of, above or below each other as the prompt says;"
         " missing where one of the two is not there"
     ),
+    "objects_drawn": (
+        "whether the picture is what the prompt says in all of this: things, relations (with a"
+        " thing that is not there, none holds) and background"
+    ),
     "pixels_sharpness": "the variance of the Laplacian: grows with edges, and with noise",
     "pixels_colourfulness": "0 for grey, about 33 for a moderately colourful photograph",
     "pixels_brightness": "the mean grey level, 0 to 255",

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from PIL import Image
 
+from ..errors import FieldError
+from ..models.resolve import Native, native, resolve
 from ..pictures import SMALL_SIDE, data_uri, png_bytes, put_on_white, read_picture, webp_bytes
 from ..progress import duration
-from ..recipe.request import FIELDS
+from ..recipe.request import FIELDS, PROMPTS, Recipe
+from ..render.notes import collect_finished
 from ..store.columns import CHOSEN, MACHINE
 from ..store.inputs import InputFolder
-from .code import find_store_root
+from .code import find_store_root, read_requests
 from .family import find_parents
 from .frame import (
     UNREADABLE,
@@ -147,6 +151,22 @@ def show_recipe(frame: pd.DataFrame) -> list[Table]:
         Table(rows=constant, kind="facts", caption="Held constant"),
         Table(rows=axes, kind="facts", caption="Varies", head=head),
     ]
+
+
+def describe_schedules(frame: pd.DataFrame) -> list[str]:
+    """Describes what schedulers spoil in pictures of the rows, as `preview` does before a run.
+
+    Of models that are not here any more nothing can be said.
+    """
+    own = select_own(frame)
+    alike = [name for name in FIELDS if name in own and name not in ("seed", *PROMPTS)]
+    cells: list[Recipe] = []
+    natives: dict[str, Native] = {}
+    for request in read_requests(own.drop_duplicates(alike)):
+        with suppress(FieldError):
+            found = natives.setdefault(request.model, native(request.model))
+            cells.append(resolve(request, found))
+    return list(collect_finished(cells, natives).values())
 
 
 def format_values(found: list[Any]) -> TableCell:

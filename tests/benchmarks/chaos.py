@@ -27,6 +27,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))
 from conftest import write_pipeline
+from kernels import start_forks
 
 from sdlab import Request, Store, image_grid, preview, run, sweep
 from sdlab.store import files
@@ -89,7 +90,7 @@ def break_kills(model: str, place: Path, kills: int) -> None:
             process = CONTEXT.Process(target=work, args=(model, root, count), daemon=True)
             process.start()
             while process.is_alive() and len(stamp(root)) == len(before):
-                time.sleep(0.002)
+                time.sleep(0.02)  # looking takes the time of what is looked at
             process.join(chance.uniform(0, 0.3))
             if alive := process.is_alive():
                 os.kill(process.pid or 0, signal.SIGKILL)
@@ -377,7 +378,7 @@ def main() -> None:
     parser.add_argument("--only", choices=BREAKS, nargs="*", default=list(BREAKS))
     given = parser.parse_args()
     warnings.simplefilter("ignore")
-    CONTEXT.set_forkserver_preload(["torch", "sdlab.render.job", "sdlab.render.renderer"])
+    start_forks()
     place = Path(tempfile.mkdtemp(prefix="sdlab-chaos-"))
     try:
         model = str(write_pipeline(place / "model"))

@@ -64,6 +64,8 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             scores = find_answers(score_renders(draw_samples(count, world), folder))
         print(name, stats.rate(scores, "answer", by="kind").round(3).to_string(), sep="\n")
+        drawn = scores[scores["kind"] != "there"]  # of which all is drawn that the caption says
+        print(stats.rate(drawn, "objects_drawn", by="kind").round(3).to_string())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import re
+import warnings
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sdlab import detect_watermark
+from sdlab import detect_watermark, run
 from sdlab.recipe.request import FIELDS, Request
 from sdlab.recipe.sweep import sweep
 from sdlab.results.grid import image_grid
@@ -536,3 +537,16 @@ def test_a_failed_write_leaves_the_old_report_and_nothing_else(tmp_path, monkeyp
         report(tmp_path, frame, text="new")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["report.html"]
     assert "<p>old</p>" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("scheduler, spoilt", [("EulerDiscreteScheduler", True), ("DDIM", False)])
+def test_a_report_says_which_schedule_spoils_its_pictures(tmp_path, scheduler, spoilt):
+    cells = Request(prompt="a cat", scheduler=scheduler, num_inference_steps=2 if spoilt else 20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frame = run(cells, tmp_path / "store", progress=False)
+        page = report(tmp_path, frame)
+        gone = report(tmp_path, frame.assign(model="not-here", weights="f00d"))
+    recipe = page.text.partition("All seeds")[0]
+    assert ("hands the UNet 1.3 times the noise" in recipe) == spoilt
+    assert "hands the UNet" not in gone.text

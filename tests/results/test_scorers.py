@@ -147,6 +147,33 @@ def test_above_and_below_are_judged_too(frame_of, relation):
     assert said["objects_places"].tolist() in (["30 18, 34 46"], ["34 46, 30 18"])
 
 
+@pytest.mark.parametrize(
+    "prompt, drawn",
+    [
+        ("a cat left of a red heart", True),
+        ("a cat left of a red heart on a blue background", True),
+        ("a cat and a red heart, Blue Background", True),
+        ("a blue background", True),
+        ("a cat left of a red heart, not on a white background", True),
+        ("a cat left of a red heart on a white background", False),
+        ("a cat left of a red heart in the snow", False),
+        ("a cat right of a red heart", False),  # both things are right, their places are not
+        ("a cat left of a dog", False),  # which is not there, so that no relation is judged
+        ("a cat without a red heart", False),
+        ("two cats", False),
+        ("a painting of a thought", None),
+    ],
+)
+def test_one_column_says_whether_all_that_the_prompt_names_is_drawn(frame_of, prompt, drawn):
+    picture = draw(("cat", 4, 16, 28), ("red heart", 32, 20, 28))
+    said = measure(frame_of((prompt, picture)), "objects")["objects_drawn"].iloc[0]
+    assert said is pd.NA if drawn is None else said == drawn
+
+
+def test_what_was_not_rendered_is_not_said_to_be_drawn(frame_of):
+    assert measure(frame_of(("a cat", None)), "objects")["objects_drawn"].isna().all()
+
+
 def test_true_renders_are_read_as_the_benchmark_says(tmp_path):
     answers = find_answers(score_renders(draw_samples(60, V1), tmp_path))
     assert answers["answer"].mean() > 0.9 and answers["answer"].notna().mean() > 0.9

@@ -830,3 +830,20 @@ def test_wrong_arguments_are_errors_that_say_so(frame):
             Compare(frame, **given)
     with pytest.raises(TypeError, match="mode"):
         Compare(frame, mode="blink")
+
+
+def test_a_still_has_the_votes_of_all_raters_where_none_is_blind(frame):
+    for rater, vote in (("ann", "left"), ("bob", "tie")):
+        widget = shown(frame, rater=rater)
+        asked(widget, "vote", n=0, vote=vote)
+    left = widget.counts()["left"].iloc[0]
+    assert f"ann: guidance_scale {left:g}; bob: tie" in widget.static()
+    assert "<th>votes" in re.sub(r" style=\"[^\"]*\"", "", widget.static())
+    blind = shown(frame.assign(seed=frame.seed), blind=True, rater="carl")
+    assert "ann" not in blind.static() and "bob" not in blind.static()
+
+
+def test_who_has_voted_in_a_store_is_offered_as_a_name(frame):
+    asked(shown(frame, rater="ann"), "vote", n=0, vote="tie")
+    asked(shown(frame), "vote", n=1, vote="tie")
+    assert shown(frame, rater="bob").known == ["ann"]

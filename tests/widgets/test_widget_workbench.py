@@ -244,7 +244,7 @@ def test_a_report_has_the_votes_that_have_ended_whoever_s_name_is_in_the_field(
     shutil.copytree(root, tmp_path / "mine")
     bench = Workbench(tmp_path / "mine")
     bench.chosen, tab, report = "Compare", bench.tabs["Compare"], bench.tabs["Report"]
-    for n, rater in enumerate(("Ann", "Cem", "Dora")):
+    for n, rater in enumerate(("Ann", "Cem", "Dora L.")):
         click(find_button(tab, "Show the pairs"))
         tab.widget.rater = rater
         pressed = {"kind": "vote", "id": f"{n}", "deal": tab.widget.deal, "n": 0, "vote": "tie"}
@@ -254,7 +254,7 @@ def test_a_report_has_the_votes_that_have_ended_whoever_s_name_is_in_the_field(
             assert "of the rater Ann is under way" in said(report)
             assert "none has ended" in said(report) and report.claim.layout.display == "none"
             bench.chosen = "Compare"
-        if rater != "Dora":
+        if rater != "Dora L.":
             tab.widget.reveal()
     click(find_button(tab, "Show the pairs"))  # the field is empty, as it is at first
     assert tab.widget.secret and tab.widget.votes.empty
@@ -265,7 +265,7 @@ def test_a_report_has_the_votes_that_have_ended_whoever_s_name_is_in_the_field(
     write(report, "Ended")
     page = (tmp_path / "reports/mine.html").read_text("utf-8")
     assert "Nobody has a favourite" in page and "2 votes, none of them" in page
-    assert "Judged by Ann (1 answer) and Cem (1 answer)" in page and "Dora" not in page
+    assert "Judged by Ann (1 answer) and Cem (1 answer)" in page and "Dora L." not in page
     assert "A blind vote is under way, of the rater without a name." in page
     assert "left out" not in page and "those that have ended are in it" in said(report)
 

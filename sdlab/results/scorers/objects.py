@@ -12,6 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from ...tiny.matcher import Point, find_objects, is_placed, weigh_background
+from ...tiny.scenes import BACKGROUNDS, SCENES
 from ...tiny.sprites import COLORED_SHAPES
 from ...tiny.world import BOTH, COUNTS, IRREGULAR_PLURALS, RELATIONS
 from ..frame import column_values
@@ -88,6 +89,10 @@ def score_objects(
         of", "above" or "over", "below" or "under", between two names); missing if it does not say
         so, or one of the two was not found: the share is conditional, as VISOR's (arXiv
         2212.10015).
+        `objects_drawn`: whether the picture is what the prompt says in all of this: the things
+        (`objects_right`), how they stand to each other (a relation with a thing that was not found
+        does not hold), and the background, if the prompt names one as the captions of the little
+        worlds do ("on a blue background", "in the snow"); missing if it names nothing of that.
     """
     scores = score_pictures(frame, "objects", score_one, DTYPES, again=again, progress=progress)
     wishes = [find_wishes(prompt or "") for prompt in column_values(frame, "prompt")]
@@ -104,6 +109,12 @@ def score_objects(
         named = shared if judge is is_avoided else wishes
         values = [None if at is None else judge(asked, at) for asked, at in zip(named, found)]
         scores[f"objects_{name}"] = pd.array(values, "boolean")
+    prompts, grounds = column_values(frame, "prompt"), column_values(scores, "objects_background")
+    drawn = [
+        None if at is None else is_drawn(asked, at, find_ground(prompt or ""), ground)
+        for prompt, asked, at, ground in zip(prompts, wishes, found, grounds)
+    ]
+    scores["objects_drawn"] = pd.array(drawn, "boolean")
     return scores
 
 
@@ -191,6 +202,44 @@ def is_related(wishes: Sequence[Wish], found: Found) -> bool | None:
         if first.name != second.name and {first.name, second.name} <= at.keys()
     ]
     return all(told) if told else None
+
+
+def is_drawn(
+    wishes: Sequence[Wish], found: Found, asked: str | None, ground: str | None
+) -> bool | None:
+    """Tells whether things, relations and background are as the prompt says; None if it is mute."""
+    if not wishes and asked is None:
+        return None
+    names = {name for name, _ in found}
+    related = [
+        {first.name, second.name} <= names
+        for first, second in itertools.pairwise(wishes)
+        if first.relation and first.wanted and second.wanted
+    ]
+    kept = (is_right(wishes, found) is not False, is_related(wishes, found) is not False)
+    return all((*kept, *related, asked in (None, ground)))
+
+
+def find_ground(prompt: str) -> str | None:
+    """Finds the background that a prompt names and does not rule out, None if there is none."""
+    found = ground_pattern().finditer(" ".join(prompt.lower().split()))
+    return next((ground_names()[each["name"]] for each in found if not each["none"]), None)
+
+
+@functools.cache
+def ground_names() -> dict[str, str]:
+    """Gives {words that name a background: its name}."""
+    scenes = {phrase: name for name, phrases in SCENES.items() for phrase in phrases}
+    return scenes | {f"{color} background": color for color in BACKGROUNDS}
+
+
+@functools.cache
+def ground_pattern() -> re.Pattern[str]:
+    """Compiles what finds backgrounds in a prompt, with a word that rules them out."""
+    return re.compile(
+        rf"\b(?P<none>(?:{any_of(NEGATIONS)}) (?:on )?(?:(?:a|an|any|the) )?)?"
+        rf"(?P<name>{any_of(ground_names())})\b"
+    )
 
 
 @functools.cache

@@ -3,6 +3,8 @@
 const WAYS = [["swipe", "W"], ["side by side", "E"], ["blink", "B"], ["difference", "D"]];
 const BALLOT = [["left", "left is better"], ["right", "right is better"], ["tie", "a tie"],
   ["both bad", "both bad"]];
+const OTHER_QUESTION = "Which do you like better? For a question of your own, such as whether the"
+  + " picture shows what the prompt says, there is Judge.";
 
 const group = (name, label, ...children) =>
   h("div", { className: `sdl-compare-${name}`, role: "group", "aria-label": label }, ...children);
@@ -20,13 +22,13 @@ class TopBar {
     this.blind = h("input", { type: "checkbox" });
     this.blind.onchange = () => view.setBlind(this.blind.checked);
     this.chooser = new Chooser(model, line);
-    this.rater = nameField(model, "rater", () => view.goToPair());
+    this.rater = new Rater(view, "known", () => view.goToPair());
     this.shared = h("span", { className: "sdl-compare-note", textContent: SHARED_ORDER });
     this.element = h("div", { className: "sdl-bar" },
       group("steps", "pairs", this.before, this.counter, this.after),
       group("ways", "way of comparing", ...this.ways, magnifier),
       h("label", { title: "shuffle pairs and sides, and hide the names until you ask for them" },
-        this.blind, "blind"), h("label", {}, "rater", this.rater), this.shared,
+        this.blind, "blind"), this.rater.element, this.shared,
       this.chooser.element,
       fullButton(view.root));
   }
@@ -39,7 +41,7 @@ class TopBar {
 
   showRater() {
     const { model } = this.view;
-    this.rater.value = model.get("rater");
+    this.rater.show();
     this.shared.hidden = !model.get("blind");
   }
 
@@ -88,8 +90,9 @@ class Ballot {
     this.next = button("", () => view.goOn(), { title: "V" });
     this.next.append(h("kbd", { textContent: "V" }), " next without a vote");
     this.status = h("div", { className: "sdl-compare-said", role: "status" });
+    const asked = h("span", { textContent: "better:", title: OTHER_QUESTION });
     this.element = pressOnce(h("div", { className: "sdl-bar sdl-compare-ballot", role: "group",
-      "aria-label": "vote" }, "better:", ...this.buttons, this.undo, this.next));
+      "aria-label": "vote" }, asked, ...this.buttons, this.undo, this.next));
   }
 
   // `stays`: a blind vote whose names are known.

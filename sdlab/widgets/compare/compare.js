@@ -288,6 +288,7 @@ class CompareView {
       outcome: count, unlike: count, note: count, raters: count, secret: count,
       recoded: () => this.code.renew(),
       chosen: () => this.bar.chooser.show(), rater: () => this.showRater(),
+      known: () => this.bar.rater.show(),
       unnamed: () => this.unnamed.show(),
       blind: () => { this.bar.blind.checked = this.blind; },
     });

@@ -59,7 +59,8 @@ class Compare(Panel):
     says so, and their votes are kept with `names_shown`. Both pictures of a pair are shown at one
     size. Until then a vote can be changed and taken back, after it no open vote takes the place of
     a blind one. Votes are kept in the store, by the pictures' keys, and found again there; those on
-    pictures in no store last as long as the widget.
+    pictures in no store last as long as the widget. What is asked is which one is better: for a
+    question of your own, such as which shows what the prompt says, there is `Judge(by=...)`.
 
     Parameters
     ----------
@@ -100,6 +101,7 @@ class Compare(Panel):
 
     _esm = source(
         "page.js",
+        "rater.js",
         "unnamed.js",
         "compare/stage.js",
         "compare/ways.js",
@@ -136,6 +138,7 @@ class Compare(Panel):
     secret = traitlets.Bool(False).tag(sync=True)
     rater = traitlets.Unicode().tag(sync=True)
     raters = traitlets.List(traitlets.Unicode(), help="How far each rater is.").tag(sync=True)
+    known = traitlets.List(traitlets.Unicode(), help="Who has voted in this store.").tag(sync=True)
     unnamed = traitlets.Int(0, help="Votes without a name that may be the rater's.").tag(sync=True)
     recoded = traitlets.Int(0, help="Counts the changes of `code`.").tag(sync=True)
     seed = traitlets.Int(0)
@@ -383,8 +386,10 @@ class Compare(Panel):
 
     def _share(self) -> None:
         """Tells how far each rater is, and at the end what all have said."""
-        table, total = self._list_votes(), len(self._ballot)
+        votes, total = self._votes.opinions.votes(), len(self._ballot)
+        table = list_votes(self._listed, votes)
         with self.hold_sync():
+            self.known = sorted(filter(None, {*votes["rater"]}))
             self.raters = count_raters(table, total)
             self._count_unnamed()
             own = self._ballot.tally(*self._names)
@@ -439,7 +444,15 @@ class Compare(Panel):
             names=self._names,
             unlike=self.unlike,
             note=note,
+            others=self._list_others(),
         )
+
+    def _list_others(self) -> list[Votes]:
+        """Lists what each rater has said in this store; the page's own alone while it is blind."""
+        if self._ballot.under_way:
+            return []
+        raters = dict.fromkeys(self._votes.opinions.votes()["rater"])
+        return [Votes(self._votes.keeper, rater) for rater in raters]
 
     # What the page asks
 

@@ -6,24 +6,19 @@ const NOBODY = "no name: answers are somebody's, until you say that they are you
 class TopBar {
   constructor(view) {
     const model = this.model = view.model;
-    const names = h("datalist", { id: `sdl-judge-raters-${model.get("uid")}` });
-    this.names = names;
-    this.rater = nameField(model, "rater", () => view.goToPicture());
-    this.rater.setAttribute("list", names.id);
+    this.rater = new Rater(view, "raters", () => view.goToPicture());
     this.order = h("span", { className: "sdl-judge-order" });
     this.bar = h("progress", { "aria-label": "answered" });
     this.counter = h("span", { className: "sdl-judge-count" });
     this.element = h("div", { className: "sdl-bar" },
-      h("label", {}, "rater", this.rater, names),
-      this.order, this.bar, this.counter);
+      this.rater.element, this.order, this.bar, this.counter);
   }
 
   // Who answers, and who has.
   name() {
     const { model } = this;
-    if (this.rater.value.trim() !== model.get("rater")) this.rater.value = model.get("rater");
+    this.rater.show();
     this.order.textContent = model.get("rater") ? SHARED_ORDER : `${SHARED_ORDER} · ${NOBODY}`;
-    this.names.replaceChildren(...model.get("raters").map((name) => h("option", { value: name })));
   }
 
   // With the picture, not before it.

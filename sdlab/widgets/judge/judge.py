@@ -82,7 +82,9 @@ class Judge(Panel):
     >>> Judge(results, 'Which is closer to "{prompt}"?', by="model")
     """
 
-    _esm = source("page.js", "unnamed.js", "judge/stage.js", "judge/bars.js", "judge/judge.js")
+    _esm = source(
+        "page.js", "rater.js", "unnamed.js", "judge/stage.js", "judge/bars.js", "judge/judge.js"
+    )
     _css = source("page.css", "judge/judge.css")
     question = traitlets.Unicode().tag(sync=True)
     heading = traitlets.Unicode(help="The question, with … for what it tells of a picture.").tag(
