@@ -62,7 +62,7 @@ def test_a_round_is_judged_by_keys_alone(notebook):
     expect(shares.get_by_role("rowheader")).to_have_count(2)
     expect(shares.get_by_role("rowheader", name="scheduler DDIMScheduler")).to_be_visible()
     expect(
-        out.get_by_text(re.compile("^ann 2, to pictures shown again: the same answer"))
+        out.get_by_text(re.compile("^The same answer to pictures shown again: ann 2 in"))
     ).to_be_visible()
     assert nb.axe(out) == []
     assert sorted(nb.kernel("judge.value.scheduler.unique().tolist()")) == [
@@ -97,7 +97,7 @@ def test_two_raters_judge_pairs_in_one_widget_and_the_file_shows_their_answers(n
         assert "Scheduler" not in out.locator(".sdl-judge").inner_html()
         out.get_by_role("button", name="end the round").click()
         expect(out.get_by_text(re.compile("^3 answers"))).to_be_visible()
-    expect(out.get_by_text(re.compile("^ann · bob: the same answer in"))).to_be_visible()
+    expect(out.get_by_text(re.compile("^ann and bob: the same answer in"))).to_be_visible()
     out.get_by_text("the same in Python").click()
     expect(out.get_by_label("the same in Python")).to_contain_text("by='scheduler'")
     assert set(nb.kernel("stats.agreement(judge.value).of.tolist()")) == {"ann · bob", "ann", "bob"}

@@ -6,7 +6,8 @@ RUN = (
     "from sdlab import Request, run, sweep\nfrom sdlab.widgets import Predict\n"
     "plan = sweep(Request(prompt='a cat', num_inference_steps=4), guidance_scale=[0, 1])\n"
     "frame = run(plan, 'runs/guess', progress=False)\n"
-    "guess = Predict(frame, 'What does guidance 0 draw?', ['a cat', 'anything'], right='anything')\n"
+    "guess = Predict(frame, 'What does guidance 0 draw?', ['a cat', 'anything'], right='anything',"
+    " group='class 7b')\n"
     "guess"
 )
 
@@ -52,6 +53,7 @@ def test_a_prediction_comes_before_its_pictures(notebook):
     press("Enter")
     expect(out.get_by_role("img", name="guidance_scale 0")).to_be_visible()
     expect(out.get_by_text("You expected “anything”. That is right.")).to_be_focused()
+    expect(out.get_by_role("table", name="what class 7b expected")).to_be_visible()
     nb.expect_kernel("guess.value.values[:, :2].tolist()", [["ann", "anything"]])
     for theme in (DARK, LIGHT):
         nb.theme(theme)

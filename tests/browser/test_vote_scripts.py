@@ -11,7 +11,7 @@ from .lab import expect
 SETTING = """
 window.begin = (total, told = {}) => {
   const heard = {}, said = { at: 0, deal: 1, blind: true, secret: true, by: "model", choices: [],
-    chosen: [], unlike: [], tally: [], outcome: "", raters: [], note: "", rater: "", mode: "side by side",
+    chosen: [], unlike: [], tally: [], outcome: "", raters: [], known: [], note: "", rater: "", mode: "side by side",
     gain: 4, recoded: 0, voted: Array(total).fill(""), question: "", heading: "Is it …?", done: 0,
     total, unnamed: 0, digits: ["1", "2"], answers: ["yes", "no"], unblinded: false, verdict: [], shares: [], ...told };
   window.model = {
@@ -334,4 +334,30 @@ def test_judge_asks_whoever_gives_a_name_whether_answers_without_one_are_theirs(
     rater.press("Enter")  # and the next keys answer
     expect(page.get_by_role("group", name="picture 3 of 3")).to_be_focused()
     assert page.evaluate("model.get('rater')") == "carl"
+    page.context.close()
+
+
+@pytest.mark.parametrize("widget, known", [(Compare, "known"), (Judge, "raters")])
+def test_a_name_that_capitals_alone_set_apart_is_asked_about(browser, widget, known):
+    page = open_page(browser, widget)
+    page.evaluate(
+        f"""async () => {{
+          begin(2, {{ {known}: ["ann", "Bob"], rater: "Ann" }});
+          window.rater = new Rater({{ model }}, "{known}", () => {{}});
+          document.body.replaceChildren(rater.element);
+          rater.show();
+        }}"""
+    )
+    said, take = page.get_by_role("status"), page.get_by_role("button", name="I am “ann”")
+    expect(said).to_have_text("“ann” is kept as somebody else")
+    assert page.locator("datalist option").evaluate_all("all => all.map((one) => one.value)") == [
+        "ann",
+        "Bob",
+    ]
+    take.press("Enter")
+    assert page.evaluate("model.get('rater')") == "ann"
+    expect(page.get_by_role("combobox", name="rater")).to_be_focused()
+    expect(page.get_by_role("combobox", name="rater")).to_have_value("ann")
+    expect(said).to_have_text("")
+    expect(page.get_by_role("button")).to_have_count(0)
     page.context.close()

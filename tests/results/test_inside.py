@@ -145,6 +145,7 @@ def test_the_strip_ends_with_the_picture_and_is_as_long_as_the_steps(seen):
     assert np.abs(pixels(strip.pictures[-1]) - pixels(seen.picture)).mean() < 2
     assert [caption.endswith("sketch") for caption in strip.captions] == [False, True, True, False]
     assert "only the first and the last step are decoded" in strip.title
+    assert "believes the picture is, when it is given one with so much noise" in strip.title
     given = seen.given  # which begins as noise: its neighbours differ, as those of a belief do not
     rough = [np.abs(np.diff(pixels(one.pictures[0]), axis=0)).mean() for one in (given, strip)]
     assert len(given) == 4 and rough[0] > 2 * rough[1] and "noise and all" in given.title

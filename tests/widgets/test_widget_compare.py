@@ -513,28 +513,45 @@ def test_counts_are_those_of_all_raters_by_what_is_asked(frame):
     assert by.rater.tolist().count("ann") == 6 and by.n.tolist() == [1] * 8
     widget._share()
     assert widget.raters == ["ann: 6 of 6", "bob: 2 of 6"]
-    _, plain, numbers, alike, _ = widget.tally
+    _, plain, numbers, alike = widget.tally  # of two pairs in common there are no statistics
     told = "All votes together: guidance_scale 4 was preferred more often, 6 times of 7."
     assert plain == f"{told} That is not more than luck alone may bring."
     assert numbers == f"In numbers: {row.verdict}." and "6 of 7 decided votes" in numbers
-    assert alike.startswith("ann · bob: the same vote in ") and "interval" not in plain + alike
+    assert alike.startswith("ann and bob: the same vote in ") and "interval" not in plain
     assert alike.endswith(" of 2 pairs.") and widget.tally[0].startswith("bob: 2 votes on 6 pairs")
     assert widget.outcome == plain  # is read aloud, the others are not
 
 
+def test_of_several_raters_the_sum_comes_first_and_few_common_votes_are_summed_up(frame):
+    for rater, votes in {"ann": ["left"] * 6, "bob": ["left"] * 6, "cy": ["right"]}.items():
+        widget = shown(frame, rater=rater)
+        for n, vote in enumerate(votes):
+            widget.vote(n, vote)
+    widget._share()
+    everyone, _, two, numbers, few = widget.tally[3:]
+    often = "any two of them gave the same vote 89% of the time"  # 1/3 of one pair, all of five
+    assert everyone == f"All raters together: {often}, on 6 pairs."
+    assert two == "ann and bob: the same vote in 6 of 6 pairs."
+    assert numbers.startswith("In numbers: 95% interval ")
+    assert few == "2 pairs of raters have fewer than 5 pairs of pictures in common."
+    shown(frame, rater="dee").vote(0, "right")
+    widget._share()
+    assert len(widget.tally) == 8 and widget.tally[-1].startswith("5 pairs of raters have fewer")
+
+
 def test_the_plain_line_and_the_numbers_name_one_side_and_no_side_is_a_right_answer(frame):
-    for rater, votes in (("ann", ["left", "left"]), ("bob", ["left", "left", "right"])):
+    for rater, votes in (("ann", ["left"] * 5), ("bob", ["left"] * 5 + ["right"])):
         widget = shown(frame, rater=rater)
         for n, vote in enumerate(votes):
             widget.vote(n, vote)
     evidence = widget.counts().iloc[0]
     widget._share()
     _, plain, numbers, _, more = widget.tally
-    assert "guidance_scale 1 was preferred more often, 4 times of 5" in plain
+    assert "guidance_scale 1 was preferred more often, 10 times of 11" in plain
     low, high = f"{1 - evidence.high:.0%}", f"{1 - evidence.low:.0%}"
-    said = f"4 of 5 decided votes: 80% (95% interval {low} to {high})"
+    said = f"10 of 11 decided votes: 91% (95% interval {low} to {high})"
     assert f"guidance_scale 1 was preferred in {said}" in numbers
-    assert evidence.share == pytest.approx(1 / 5)  # that of the right side, as in the table
+    assert evidence.share == pytest.approx(1 / 11)  # that of the right side, as in the table
     assert "every answer is 'guidance_scale 1'" in more and "'left'" not in more
     asked(blind := shown(frame, blind=True, rater="cem"), "vote", n=0, vote="tie")
     assert blind.outcome == "" == shown(frame, rater="dora").outcome

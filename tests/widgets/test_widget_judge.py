@@ -410,15 +410,29 @@ def test_what_came_out_is_said_with_what_it_rests_on(frame):
         for _ in range(widget.total):
             widget.say(says, seconds=2)
     widget.unblind()
-    first, apart, numbers, *_, bob, bobs = widget.verdict
+    first, apart, numbers, again = widget.verdict
     pace = "Half of them took 2.0 seconds or less."
     assert first == f"13 answers, repeats among them – no: 13. {pace}"
-    assert apart == "ann · bob: the same answer in 0 of 12."  # statistics have a line of their own
+    assert apart == "ann and bob: the same answer in 0 of 12 pictures."  # statistics come apart
     assert numbers.startswith("In numbers: 95% interval 0% to 24%; Krippendorff's alpha -")
-    assert bob == "bob, to pictures shown again: the same answer in 1 of 1."
-    assert bobs == "In numbers: 95% interval 21% to 100%."
+    assert again == "The same answer to pictures shown again: ann in 1 of 1, bob in 1 of 1."
     page = widget.static()
     assert page.count("<img") == 12 and "ann" in page and "seed 5" in page
+
+
+def test_of_several_raters_the_sum_comes_first_and_few_common_answers_are_summed_up(frame):
+    for rater, says in {"cy": ["yes"], "bob": ["no"] * 13, "ann": ["no"] * 13}.items():
+        widget = shown(frame, rater=rater, seed=1)
+        for each in says:
+            widget.say(each)
+    widget.unblind()
+    _, everyone, numbers, two, more, few, again = widget.verdict
+    told = "All raters together: any two of them gave the same answer 94% of the time"
+    assert everyone == f"{told}, on 12 pictures."  # 1/3 of one picture, all of eleven
+    assert two == "bob and ann: the same answer in 12 of 12 pictures."
+    assert numbers.startswith("In numbers: ") and more.startswith("In numbers: ")
+    assert few == "2 pairs of raters have fewer than 5 pictures in common."
+    assert again == "The same answer to pictures shown again: bob in 1 of 1, ann in 1 of 1."
 
 
 def test_the_end_tells_the_shares_by_what_differs_and_rate_takes_the_value(frame):

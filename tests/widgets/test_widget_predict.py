@@ -218,6 +218,52 @@ def test_without_a_right_answer_nobody_is_wrong(ask):
     widget = ask(right=None)
     widget.say("nothing")
     assert widget.value["right"].isna().all() and widget.right == ""
+    assert widget.tabulate()["right"].isna().all()
+
+
+def test_the_table_has_the_right_answer_also_where_nobody_gave_it_and_nothing_before(ask):
+    assert ask().tabulate().empty
+    ask("ann").say("paler")
+    table = ask("teacher").tabulate()
+    assert table.drop(columns=["question", "group"]).values.tolist() == [
+        ["paler", 1, False],
+        ["stronger", 0, True],
+        ["nothing", 0, False],
+    ]
+    assert table.dtypes.to_dict() == ask(folder="nowhere").tabulate().dtypes.to_dict()
+
+
+def test_a_second_class_begins_from_nothing_in_the_same_folder(ask, tmp_path):
+    first = ask("Ann", group="class 7b")
+    first.say("paler")
+    widget = ask("Ann", group=" class 8a ")
+    told = [text.get_text() for text in widget.draw().texts]
+    assert told == [QUESTION, "class 8a: nobody has answered yet"]
+    assert widget.choice == "" and widget.value.empty and widget.tabulate().empty
+    assert "of class 8a" not in widget.static() and ask("", group="class 9").pupil == ""
+    widget.say("stronger")  # another Ann
+    assert first.choice == "paler" and (widget.counts, first.counts) == ([0, 1, 0], [1, 0, 0])
+    names = sorted(path.name for path in (tmp_path / "answers").iterdir())
+    assert names == ["class-7b-ann.jsonl", "class-8a-ann.jsonl"]  # lie in one folder
+    assert widget.value[["pupil", "group"]].values.tolist() == [["Ann", "class 8a"]]
+    assert "of class 8a" in widget.static() and "group='class 8a'" in widget.code
+    words = widget.draw()._repr_png_()[1]["alt"]
+    assert words.endswith("nothing: 0; class 8a: 1 answer")
+    both = widget.tabulate("class 7b", "class 8a", "class 9")
+    assert both.pivot(index="group", columns="answer", values="pupils").to_dict("index") == {
+        "class 7b": {"paler": 1, "stronger": 0, "nothing": 0},
+        "class 8a": {"paler": 0, "stronger": 1, "nothing": 0},
+    }
+    widget.group = "class 7b"
+    assert (widget.choice, widget.counts) == ("paler", [1, 0, 0])
+
+
+def test_answers_from_before_there_were_groups_are_those_of_no_group(ask, tmp_path):
+    row = {"pupil": "ann", "question": QUESTION, "answer": "paler", "time": "2026-01-01T00:00:00"}
+    (tmp_path / "answers").mkdir()
+    (tmp_path / "answers" / "ann.jsonl").write_text(json.dumps(row) + "\n")
+    assert ask("ann").choice == "paler" and ask("ann").tabulate()["pupils"].tolist() == [1, 0, 0]
+    assert ask("ann", group="class 7b").choice == ""
 
 
 def test_the_figure_counts_the_class_and_tells_nothing_before(ask):

@@ -42,7 +42,7 @@ GUIDANCE = ["step", "without", "with_prompt", "direction", "cosine"]
 WAYS = {"slerp": mix_arcs, "lerp": mix_lines}
 BLENDED = "prompt", "negative_prompt", "seed"
 GIVEN = "What the model is given at each step, noise and all (sketches)"
-BELIEF = "What the model believes the picture is"
+BELIEF = "What the model believes the picture is, when it is given one with so much noise"
 SKETCHED = "(sketches are blurred: only the first and the last step are decoded by the VAE)"
 
 

@@ -33,8 +33,7 @@ def describe_alike(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
     about["right"] = [f"{n} r" for n in table["pair"]]  # in terms of the pair's own sides
     about = about.assign(left_side="left", right_side="right")
     about["vote"] = [dict(zip(OTHER, names)).get(vote, vote) for vote in table["vote"]]
-    rows = agreement(about).to_dict("records")
-    return [line for row in rows for line in describe_agreement(row, "the same vote", "pair")]
+    return describe_agreement(agreement(about).to_dict("records"), "the same vote", "pair")
 
 
 def describe_shown(raters: Sequence[str]) -> str:

@@ -44,9 +44,9 @@ def write_verdict(value: pd.DataFrame, rater: str) -> list[str]:
     pace = "" if pd.isna(seconds) else f" Half of them took {seconds:.1f} seconds or less."
     lines = [f"{count_noun(len(own), 'answer')}, repeats among them – {', '.join(said)}.{pace}"]
     several = value["rater"].nunique() > 1 or (value["repeat"] > 0).any()
-    for row in agreement(value).to_dict("records") if several else ():
-        lines += describe_agreement(row, "the same answer")
-    return lines
+    rows = agreement(value).to_dict("records") if several else []
+    noun = "pair" if "preferred" in value else "picture"
+    return [*lines, *describe_agreement(rows, "the same answer", noun)]
 
 
 def count_answers(value: pd.DataFrame, rater: str, answers: Sequence[str]) -> list[list[str]]:

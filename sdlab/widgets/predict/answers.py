@@ -15,16 +15,23 @@ import pandas as pd
 from ...results.frame import count_noun
 from ...results.sheet import DPI, INK, LABEL, QUIET, GridFigure, make_font, wrap_text
 
-COLUMNS = ["pupil", "question", "answer", "time"]
+COLUMNS = ["group", "pupil", "question", "answer", "time"]
+ONE = ["group", "pupil", "question"]  # has one answer
 WIDTH, MARGIN = 600, 12  # pixels of a figure
+ACROSS = WIDTH - 2 * MARGIN
 NOBODY = "somebody"  # the file of those who give no name
 
 
-def keep_answer(folder: str | os.PathLike[str], pupil: str, question: str, answer: str) -> None:
-    """Adds an answer to the pupil's file."""
-    name = re.sub(r"[^\w-]+", "-", pupil.strip()).strip("-").lower() or NOBODY
+def keep_answer(
+    folder: str | os.PathLike[str], pupil: str, question: str, answer: str, *, group: str = ""
+) -> None:
+    """Adds an answer to the pupil's file, which is another one in each group."""
+    names = (re.sub(r"[^\w-]+", "-", name).strip("-").lower() for name in (group, pupil))
+    of_group, own = names
+    name = f"{of_group}-{own or NOBODY}" if of_group else own or NOBODY
     time = datetime.now(UTC).isoformat(timespec="seconds")
     row = {"pupil": pupil.strip(), "question": question, "answer": answer, "time": time}
+    row |= {"group": group} if group else {}
     path = Path(folder) / f"{name}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
@@ -34,14 +41,15 @@ def keep_answer(folder: str | os.PathLike[str], pupil: str, question: str, answe
 def read_answers(folder: str | os.PathLike[str]) -> pd.DataFrame:
     """Reads all files of a folder as one frame; of a pupil's answers to a question the first.
 
+    Two pupils of one name in two groups are two; an answer that tells no group has the group "".
     Warns of lines that cannot be read, and of pupils who seem to have one name.
     """
     paths = sorted(Path(folder).glob("*.jsonl"))
     read = [{**row, "file": path.name} for path in paths for row in read_file(path)]
     rows = pd.DataFrame(read, columns=[*COLUMNS, "file"], dtype="string")
     rows = rows.sort_values("time", kind="stable").drop_duplicates(COLUMNS)
-    again = rows.duplicated(["pupil", "question"], keep=False)
-    for pupil, own in rows[again].groupby("pupil"):
+    again = rows.duplicated(ONE, keep=False)
+    for (_, pupil), own in rows[again].groupby(["group", "pupil"]):
         if own["file"].nunique() > 1:
             warnings.warn(
                 f"{' and '.join(sorted(own['file'].unique()))} have other answers of one"
@@ -49,7 +57,7 @@ def read_answers(folder: str | os.PathLike[str]) -> pd.DataFrame:
                 " one of them take another name",
                 stacklevel=3,
             )
-    return rows[COLUMNS].drop_duplicates(["pupil", "question"], ignore_index=True)
+    return rows[COLUMNS].drop_duplicates(ONE, ignore_index=True)
 
 
 def read_file(path: Path) -> Iterator[dict[str, str]]:
@@ -59,6 +67,7 @@ def read_file(path: Path) -> Iterator[dict[str, str]]:
         try:
             row = json.loads(line) if line.strip() else None
             if row is not None:
+                row = {"group": "", **row}
                 yield {name: str(row[name]) for name in COLUMNS}
         except (ValueError, KeyError, TypeError):
             warnings.warn(
@@ -74,11 +83,12 @@ def count_answers(answers: Sequence[str], value: pd.DataFrame) -> list[int]:
 
 
 def draw_answers(
-    question: str, answers: Sequence[str], value: pd.DataFrame, right: str
+    question: str, answers: Sequence[str], value: pd.DataFrame, right: str, *, group: str = ""
 ) -> GridFigure:
     """Draws a bar for each answer; that of the right one is dark, and says so."""
     counts = count_answers(answers, value)
-    lines = [*wrap_text(question, LABEL, WIDTH - 2 * MARGIN), count_all(counts)]
+    told = f"{group}: {count_all(counts)}" if group else count_all(counts)
+    lines = [line for text in (question, told) for line in wrap_text(text, LABEL, ACROSS)]
     above = 20 * len(lines)  # pixels
     height = 50 + above + 32 * len(answers)
     figure = GridFigure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI)
@@ -100,7 +110,7 @@ def draw_answers(
         text = figure.text(x, y, line, va="top", color=INK, parse_math=False)
         text.set_fontproperties(make_font(LABEL))
     figure.tight_layout(rect=(0, 0, 1, 1 - above / height))
-    figure.set_label(tell_answers(question, answers, counts, right))
+    figure.set_label(tell_answers(question, answers, counts, right, told))
     return figure
 
 
@@ -109,10 +119,12 @@ def count_all(counts: Sequence[int]) -> str:
     return count_noun(sum(counts), "answer") if sum(counts) else "nobody has answered yet"
 
 
-def tell_answers(question: str, answers: Sequence[str], counts: Sequence[int], right: str) -> str:
-    """Tells in words what the figure of them shows."""
+def tell_answers(
+    question: str, answers: Sequence[str], counts: Sequence[int], right: str, told: str
+) -> str:
+    """Tells in words what the figure of them shows; `told` is how many have answered."""
     each = (
         f"{answer}{' (right)' if answer == right else ''}: {count}"
         for answer, count in zip(answers, counts)
     )
-    return f"{question} {'; '.join(each)}; {count_all(counts)}"
+    return f"{question} {'; '.join(each)}; {told}"

@@ -95,7 +95,8 @@ class Answer {
       h("th", { scope: "row", textContent: name === right ? `${name} ✓` : name }),
       h("td", {}, h("span", { className: "sdl-predict-bar",
         style: `width: ${160 * counts[k] / most}px` }), ` ${counts[k]}`));
-    this.bars.replaceChildren(h("caption", { textContent: "what the class expected" }),
+    const caption = `what ${model.get("group") || "the class"} expected`;
+    this.bars.replaceChildren(h("caption", { textContent: caption }),
       h("tbody", {}, ...model.get("answers").map(row)));
   }
 
@@ -167,7 +168,8 @@ class PredictView {
 function render({ model, line, root }) {
   const view = new PredictView({ model, line, root });
   const show = () => view.show(), change = () => view.change();
-  const acts = { choice: change, whose: show, pupil: show, counts: show, right: show };
+  const acts = { choice: change, whose: show, pupil: show, counts: show, right: show,
+    group: show };
   const unfollow = follow(model, acts);
   view.change();
   return () => { unfollow(); view.told.free(); };

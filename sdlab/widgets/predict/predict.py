@@ -31,7 +31,7 @@ class Predict(Panel):
     """A question about pictures that nobody has seen yet: choose, then reveal.
 
     An answer is final once the pictures are revealed. Each pupil's answers are a file,
-    `FOLDER/NAME.jsonl`; put the files of a class into one folder, and `value` is all of them.
+    `FOLDER/GROUP-NAME.jsonl`; put the files of a class into one folder, and `value` is all of them.
 
     Parameters
     ----------
@@ -46,9 +46,12 @@ class Predict(Panel):
         The answer that the pictures give, told when they are revealed.
     pupil : str
         Who answers; the page has a field for it. A name given at one question is that of the others
-        with the same folder that have none.
+        with the same folder and group that have none.
     folder : path
-        Where the answers are. Another class begins with another folder.
+        Where the answers are.
+    group : str
+        Which class is asked, such as "class 7b". Another one begins from nothing, in the same
+        folder; `tabulate` compares them.
     captions : list of str, optional
         What is told under each picture, a text a row of `results`; if left out, what the recipes
         differ in.
@@ -68,7 +71,7 @@ class Predict(Panel):
     Examples
     --------
     >>> guess = Predict(results, "Which word matters most?", ["cat", "red", "a"], right="cat")
-    >>> guess.value.groupby("answer").size()
+    >>> guess.tabulate()
     """
 
     _esm = source("page.js", "predict/predict.js")
@@ -78,6 +81,7 @@ class Predict(Panel):
     right = traitlets.Unicode().tag(sync=True)
     pupil = traitlets.Unicode().tag(sync=True)
     choice = traitlets.Unicode(help="The pupil's own; it reveals the pictures.").tag(sync=True)
+    group = traitlets.Unicode(help="Which class is asked.").tag(sync=True)
     whose = traitlets.Unicode(help="Whose choice it is.").tag(sync=True)
     counts: Any = traitlets.List(help="How many gave each answer; [] before.").tag(sync=True)
 
@@ -90,6 +94,7 @@ class Predict(Panel):
         right: Any = None,
         pupil: str = "",
         folder: str | os.PathLike[str] = "answers",
+        group: str = "",
         captions: Iterable[str] | None = None,
     ) -> None:
         frame = results.result() if isinstance(results, Job) else results
@@ -101,12 +106,13 @@ class Predict(Panel):
             raise ValueError("the frame has no picture to be revealed")
         self.folder = os.fspath(folder)
         told = "" if right is None else put_in_words(right).strip()
+        super().__init__(question=question, answers=words, group=group.strip())
         named = [pupil.strip(), *(each.pupil for each in self._list_others())]
-        super().__init__(question=question, answers=words, pupil=next(filter(None, named), ""))
+        self.pupil = next(filter(None, named), "")
         self._right = told
         self._lock = threading.RLock()  # Jupyter may hear of a name and an answer on two threads
         SHOWN.add(self)
-        self.observe(lambda _: self._change_pupil(), "pupil")
+        self.observe(lambda _: self._change_pupil(), ["pupil", "group"])
         self._change_pupil()
 
     def __repr__(self) -> str:
@@ -114,21 +120,22 @@ class Predict(Panel):
 
     @property
     def value(self) -> pd.DataFrame:
-        """One row an answer to this question, of all pupils whose files are in the folder.
+        """One row an answer to this question, of all pupils of the group with files in the folder.
 
-        `pupil`, `answer`, `right` (missing where no answer is), `question`, `time`.
+        `pupil`, `answer`, `right` (missing where no answer is), `question`, `time`, `group`.
         """
         found = read_answers(self.folder)
-        own = found[found["question"] == self.question].reset_index(drop=True)
-        right = [self._right and answer == self._right for answer in own["answer"]]
-        own["right"] = pd.array([None if each == "" else each for each in right], "boolean")
-        return own[["pupil", "answer", "right", "question", "time"]]
+        asked = (found["question"] == self.question) & (found["group"] == self.group)
+        own = found[asked].reset_index(drop=True)
+        own["right"] = self._mark(own["answer"])
+        return own[["pupil", "answer", "right", "question", "time", "group"]]
 
     @property
     def code(self) -> str:
         """Python that makes the pictures again and asks the same question."""
         named: dict[str, Any] = {"right": self._right} if self._right else {}
         named |= {"pupil": self.pupil} if self.pupil else {}
+        named |= {"group": self.group} if self.group else {}
         named |= {"captions": self._captions} if self._captions else {}
         root = find_store_root(self.frame) if "key" in self.frame else None
         folder = self.folder
@@ -151,13 +158,41 @@ class Predict(Panel):
         with self._lock:
             if self.choice:
                 raise ValueError(f"{self.pupil} has answered {self.choice!r} already")
-            keep_answer(self.folder, self.pupil, self.question, word)
+            keep_answer(self.folder, self.pupil, self.question, word, group=self.group)
             self._look_up()
+
+    def tabulate(self, *groups: str) -> pd.DataFrame:
+        """Counts how many gave each answer, also those that nobody gave; before any, it is empty.
+
+        Parameters
+        ----------
+        groups : str
+            Whose answers in this folder, such as "class 7b", "class 8a"; if left out, its own.
+
+        Returns
+        -------
+        DataFrame
+            One row a group that has answered and an answer: `question`, `group`, `answer`,
+            `pupils` (how many gave it), `right` (missing where no answer is).
+        """
+        found = read_answers(self.folder)
+        found = found[found["question"] == self.question]
+        parts = {group: found[found["group"] == group] for group in groups or (self.group,)}
+        rows = [
+            (self.question, group, answer, n)
+            for group, part in parts.items()
+            for answer, n in zip(self.answers, count_answers(self.answers, part))
+            if len(part)
+        ]
+        table = pd.DataFrame(rows, columns=["question", "group", "answer", "pupils"])
+        kinds = dict.fromkeys(("question", "group", "answer"), "string") | {"pupils": "Int64"}
+        return table.astype(kinds).assign(right=self._mark(table["answer"]))
 
     def draw(self) -> GridFigure:
         """Draws how many of the class gave each answer, and once there is one which is right."""
         value = self.value
-        return draw_answers(self.question, self.answers, value, self._right if len(value) else "")
+        right = self._right if len(value) else ""
+        return draw_answers(self.question, self.answers, value, right, group=self.group)
 
     def static(self) -> str:
         """Renders the question, and once it is answered the pictures and what the class said."""
@@ -168,12 +203,15 @@ class Predict(Panel):
             answer=self.choice,
             right=self.right,
             counts=list(self.counts),
+            group=self.group,
             pictures=list(zip(self.frame["path"], captions)) if self.choice else [],
         )
 
     def _list_others(self) -> list[Predict]:
-        """Lists the questions whose answers are in the same folder."""
-        return [each for each in list(SHOWN) if each is not self and each.folder == self.folder]
+        """Lists the questions to the same group whose answers are in the same folder."""
+        here = self.folder, self.group
+        others = [each for each in list(SHOWN) if each is not self]
+        return [each for each in others if (each.folder, each.group) == here]
 
     def _change_pupil(self) -> None:
         """Finds the answer of who answers now, and names those where nobody is named."""
@@ -192,6 +230,11 @@ class Predict(Panel):
             self.right = self._right if answer else ""
             self.counts = count_answers(self.answers, value) if answer else []
         self.refresh_soon()
+
+    def _mark(self, answers: pd.Series) -> Any:
+        """Marks the right ones; missing where no answer is right."""
+        marks = [answer == self._right if self._right else None for answer in answers]
+        return pd.array(marks, "boolean")
 
     def _write_captions(self) -> list[str]:
         if self._captions:

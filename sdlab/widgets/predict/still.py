@@ -19,6 +19,7 @@ def render_prediction(
     answer: str,
     right: str,
     counts: Sequence[int],
+    group: str,
     pictures: Sequence[tuple[str, str]],
 ) -> str:
     """Renders a question; before it is answered nothing of the pictures."""
@@ -29,7 +30,7 @@ def render_prediction(
         [each, str(count), "the right answer" if each == right else ""]
         for each, count in zip(answers, counts)
     ]
-    head = ["answer", "of the class", ""]
+    head = ["answer", f"of {group or 'the class'}", ""]
     told = render_table(head, rows, caption=f"{question} Answered: {answer}", style=CELL)
     cells = [
         Markup("{}<br>{}").format(render_side(path, caption), caption) for path, caption in pictures
