@@ -1,4 +1,4 @@
-"""What a frame's columns and values are called in figures and reports, and what its rows share."""
+"""What a frame's columns and values are called in figures and reports, and what sets rows apart."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def describe_file_problem(problem: Exception) -> str:
     return "file missing" if isinstance(problem, FileNotFoundError) else "file unreadable"
 
 
-# What rows have in common, and what sets them apart
+# What sets rows apart
 
 
 def is_counter(name: Any) -> bool:
@@ -422,35 +422,6 @@ def labels_explain_prompts(frame: pd.DataFrame, labels: Sequence[str]) -> bool:
     """Tells whether rows with the same labels have the same prompts."""
     both = row_tuples(frame, [*labels, *PROMPTS])
     return len(set(row_tuples(frame, labels))) == len(set(both))
-
-
-def describe_constant(frame: pd.DataFrame, axes: Sequence[str]) -> str:
-    """Says what all rows share, and what varies without being an axis.
-
-    Such as "prompt: a cat · seed: 3 · also varies: eta".
-    """
-    frame, labels = shorten_pictures(frame), find_label_columns(frame)
-    explained = [  # by one another
-        *PROMPTS * bool(set(axes) & set(labels)),
-        *labels * bool(set(axes) & set(PROMPTS)),
-    ]
-    names = dict.fromkeys(("prompt", "model", *FIELDS, *labels))
-    found = {
-        name: distinct_values(frame, name)
-        for name in names
-        if name not in axes and (name != "weights" or has_retrained_model(frame))
-    }
-    shared = [
-        f"{name}: {format_value(first)}"
-        for name, (first, *more) in found.items()
-        if not more and first is not None and not is_neutral(name, first)
-    ]
-    others = [
-        name for name, every in found.items() if axes and len(every) > 1 and name not in explained
-    ]
-    foreign = sum(find_foreign(frame))
-    shared += [f"not made here: {foreign:,} of {len(frame):,}"] * bool(foreign)
-    return " · ".join([*shared, f"also varies: {', '.join(others)}"] if others else shared)
 
 
 def summarize_values(found: list[Any]) -> str:

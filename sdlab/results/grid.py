@@ -17,7 +17,6 @@ from .frame import (
     NUMBER,
     column_values,
     describe_answers,
-    describe_constant,
     describe_measures,
     distinct_values,
     find_differing,
@@ -36,6 +35,7 @@ from .frame import (
 )
 from .meanings import explain_column
 from .origins import label_sides
+from .shared import describe_constant
 
 if TYPE_CHECKING:  # matplotlib comes when something is drawn: a widget need not wait for it
     from .sheet import Grid, GridFigure, SheetCell

@@ -26,7 +26,7 @@ from PIL import Image
 from .frame import UNREADABLE, describe_file_problem
 
 UNSEEN = Markup(  # one transparent pixel
-    '<img width="1" height="1" alt="{}" src="data:image/gif;base64,'
+    '<img width="1" height="1" style="display:block" alt="{}" src="data:image/gif;base64,'
     'R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7">'
 )
 # Lengths are pixels of a screen at 100 dpi; a figure saved or shown at 200 dpi has twice as many.
@@ -91,14 +91,18 @@ class GridFigure(Figure):
         return out.getvalue(), {"width": width, "height": height, **words}
 
     def _ipython_display_(self) -> None:
-        """Shows the picture, and a dot with its words: JupyterLab gives a PNG no `alt`."""
+        """Shows a dot with the picture's words, then the picture: JupyterLab gives a PNG no `alt`.
+
+        HTML with an `alt`, beside the PNG in one output, would make notebooks twice as large; and
+        nbconvert would write it into Markdown, where it now makes a file of the PNG.
+        """
         from IPython.display import HTML, display
 
         png, metadata = self._repr_png_()
         data = {"image/png": b64encode(png).decode(), "text/plain": repr(self)}
-        display(data, metadata={"image/png": metadata}, raw=True)
-        if "alt" in metadata:
+        if "alt" in metadata:  # first, so that nobody meets a picture without a name before
             display(HTML(UNSEEN.format(metadata["alt"])))
+        display(data, metadata={"image/png": metadata}, raw=True)
 
     def get_tightbbox(self, *given: Any, **options: Any) -> Any:
         return self.bbox_inches  # "tight" would shift the pictures by parts of a pixel

@@ -87,6 +87,10 @@ class Kept:
         """Renders the widget's present state as HTML that needs neither a kernel nor a script."""
         raise NotImplementedError
 
+    def render_for_page(self) -> str:
+        """Renders it for a page that leaves the notebook, such as a report: it may take longer."""
+        return self.static()
+
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
 

@@ -123,14 +123,14 @@ def render_level(paths: Sequence[str], alts: Sequence[str]) -> list[str]:
     ]
 
 
-def describe_seen(frame: pd.DataFrame) -> list[str]:
+def describe_seen(frame: pd.DataFrame, *, blind: bool = True) -> list[str]:
     """Says of each row what scorers saw in the picture, for those who do not see it.
 
-    Nothing that tells what made it, such as a mark, and no verdict on it; and only what is known of
-    all rows, as what is said of one of a blind pair would tell a side.
+    Nothing that tells what made it, such as a mark, and no verdict on it; and if `blind`, only what
+    is known of all rows, as what is said of one of a blind pair would tell a side.
     """
-    known = (*SEEN, *DETAILS)
-    names = [name for name in known if name in frame.columns and frame[name].notna().all()]
+    known = [name for name in (*SEEN, *DETAILS) if name in frame.columns]
+    names = [name for name in known if not blind or frame[name].notna().all()]
     return [write_seen(dict(zip(names, row))) for row in row_tuples(frame, names)]
 
 

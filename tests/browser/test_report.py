@@ -1,17 +1,63 @@
 """A report on paper: nothing of it is wider than the sheet."""
 
 import pandas as pd
+import pytest
 from PIL import Image
 
 from sdlab import Request, Store, run, sweep, write_report
 from sdlab.models.resolve import resolve
-from sdlab.widgets import SeedGrid
+from sdlab.widgets import Compare, SeedGrid
 
 from .lab import window
 
 SHEET = 673  # CSS pixels between the margins of A4
 WIDER = """() => [document.documentElement.scrollWidth,
   ...[...document.querySelectorAll("td, th")].map((cell) => cell.getBoundingClientRect().right)]"""
+
+HIGH = 990  # and from the upper margin to the lower
+# Lays the report out on sheets beside one another, below so many pixels of nothing, and tells on
+# which of them stand a still's caption, its table's head, and the first row
+SHEETS = """([width, height, before]) => {
+  const { style } = document.body, at = (element) =>
+    Math.floor((element.getBoundingClientRect().left - left + 1) / (width + 10));
+  Object.assign(style, { width: width + "px", height: height + "px", maxWidth: "none", margin: 0,
+    columnWidth: width + "px", columnGap: "10px", columnFill: "auto" });
+  document.body.firstElementChild.style.paddingTop = before + "px";
+  const { left } = document.body.getBoundingClientRect();
+  return [...document.querySelectorAll(".still")].map((still) => {
+    const table = still.querySelector("table"), above = still.previousElementSibling;
+    return [above, table.caption, table.tHead.rows[0], table.tBodies[0].rows[0]]
+      .filter(Boolean).map(at);
+  });
+}"""
+
+
+def save_noughts(folder, cells):
+    """The frame of cells whose pictures say nothing."""
+    store = Store(folder)
+    for n, recipe in enumerate(map(resolve, cells)):
+        store.save(recipe, Image.new("RGB", (64, 64), (n, 90, 0)), {"seconds": 0.5})
+    return run(cells, store, progress=False)
+
+
+@pytest.mark.parametrize("caption", ["", "What is seen"])
+def test_no_caption_and_no_head_of_a_table_stands_on_another_sheet_than_its_first_row(
+    browser, tmp_path, caption
+):
+    cells = sweep(Request(prompt="a {red|blue} cat"), guidance_scale=[3.0, 7.5], seed=range(6))
+    frame = save_noughts(tmp_path / "mine", cells)
+    stills = SeedGrid(frame, row="red|blue", col="seed"), Compare(frame, "guidance_scale")
+    path = write_report(tmp_path / "r.html", "t", frame, *((each, caption) for each in stills))
+    with window(browser) as context:
+        page = context.new_page()
+        page.goto(path.as_uri())
+        page.emulate_media(media="print")
+        seen = set()
+        for before in range(0, HIGH, 30):
+            for sheets in page.evaluate(SHEETS, [SHEET, HIGH, before]):
+                assert len(set(sheets)) == 1, (before, sheets)
+                seen |= {*sheets}
+        assert len(seen) > 1
 
 
 def test_cells_of_many_columns_and_a_wide_grid_fit_on_a4(browser, tmp_path):
@@ -23,10 +69,7 @@ def test_cells_of_many_columns_and_a_wide_grid_fit_on_a4(browser, tmp_path):
         num_inference_steps=[20, 30],
         seed=range(12),
     )
-    store = Store(tmp_path / "mine")
-    for n, recipe in enumerate(map(resolve, cells[:120])):
-        store.save(recipe, Image.new("RGB", (64, 64), (n, 90, 0)), {"seconds": 0.5})
-    frame = run(cells[:120], store, progress=False)
+    frame, store = save_noughts(tmp_path / "mine", cells[:120]), Store(tmp_path / "mine")
     store.rate(frame["key"][0], starred=True, rating=5, tags=["hands"], note="a note " * 20)
     frame = store.frame(frame["key"])
     grid = SeedGrid(frame, row="prompt", col=["num_inference_steps", "seed"])

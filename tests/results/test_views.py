@@ -419,7 +419,7 @@ def test_a_notebook_shows_the_figure_once_and_without_pyplot(tmp_path, monkeypat
     show = lambda data, metadata=None, **_: shown.append((data, metadata))
     monkeypatch.setattr("IPython.display.display", show)
     assert formatter.format(figure) == ({}, {})
-    (data, facts), (words, _) = shown  # JupyterLab has no words for a picture of its own
+    (words, _), (data, facts) = shown  # JupyterLab has no words for a picture of its own
     assert f'alt="{figure.get_label()}"' in words.data
     data["image/png"] = base64.b64decode(data["image/png"])
     width, height = Image.open(io.BytesIO(data["image/png"])).size

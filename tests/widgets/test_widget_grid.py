@@ -20,7 +20,7 @@ from scipy.stats import binomtest
 from test_widget_panel import Line, Page, idle, shown  # noqa: F401
 
 import sdlab.widgets.seed_grid.grid
-from sdlab import Job, Request, Store, read_pictures, run, stats, sweep
+from sdlab import Job, Request, Store, read_pictures, run, stats, sweep, write_report
 from sdlab.models.resolve import resolve
 from sdlab.progress import Event, Listeners, Progress
 from sdlab.recipe.request import FIELDS
@@ -1232,6 +1232,31 @@ def test_the_png_tells_the_settings_the_model_and_the_marks(results, monkeypatch
     assert "2 of 12 pictures" in sheet_of(monkeypatch, grid, [3, 4])
 
 
+@pytest.mark.parametrize("sides", [dict(row="red|blue", col="seed"), dict(row=[], col=[])])
+def test_page_and_png_say_what_is_asked_for_where_labels_stand_for_prompts(
+    results, tmp_path, monkeypatch, sides
+):
+    grid, asked = SeedGrid(results, **sides), "a {red|blue} cat"
+    page = Page(grid.save(tmp_path / "grid.html").read_text())
+    assert page.said("h1") == [asked] and f"prompt: {asked} · model: tiny-v1 · " in page.text
+    assert f"prompt: {asked} · model: tiny-v1 · " in sheet_of(monkeypatch, grid)
+    assert f"prompt: {asked} · " in grid.shared
+    grid.filters = {"text": "blue"}
+    page = Page(grid.save(tmp_path / "grid.html").read_text())
+    assert page.said("h1") == ["a blue cat"] and "prompt: a blue cat · " in page.text
+
+
+def test_a_page_is_named_by_its_title_or_its_prompts_and_not_by_all_of_many(results, tmp_path):
+    named = lambda grid: Page(grid.save(tmp_path / "grid.html").read_text()).said("h1")
+    assert named(SeedGrid(results, title="Cats")) == ["Cats"]
+    many = results.assign(prompt=[f"a picture of the number {n}" for n in range(12)])
+    grid = SeedGrid(many.drop(columns="red|blue"), row="seed", col="prompt")
+    (heading,) = named(grid)
+    assert heading.startswith("a picture of the number 0; a picture") and len(heading) == 120
+    assert "prompts:" not in grid.static()  # the columns tell them
+    assert named(SeedGrid(results.assign(prompt=None), row=[], col=[])) == ["pictures"]
+
+
 def test_a_column_without_a_bound_chooses_nothing_and_yes_and_no_are_bounds(results):
     answers = pd.array([True, False, None] * 4, "boolean")
     grid = SeedGrid(results.assign(objects_right=answers, score=[0.5] * 12))
@@ -1272,6 +1297,41 @@ def test_the_static_table_names_every_row_and_column_and_describes_every_picture
         for seed in (0, 1)
     ]
     assert page.said("caption") == ["guidance_scale: 1 (one of 3 values, the others are not shown)"]
+
+
+def alts_of(html):
+    return [picture["alt"] for picture in Page(html).every("img")]
+
+
+def test_the_still_says_what_was_measured_in_each_picture_and_of_which_it_is_not_sure(seen):
+    fits = ["0.99", "0.89"] + ["0.99"] * 9 + [None]
+    found = dict(objects_found=["cat"] * 11 + [None], objects_background="green")
+    alts = alts_of(SeedGrid(seen.assign(**found, objects_fits=fits), row=[], col=[]).static())
+    assert alts[0].endswith("guidance_scale 1, a program found cat, background green")
+    assert alts[1].endswith("guidance_scale 1, a program found perhaps cat, background green")
+    assert alts[11].endswith("guidance_scale 7.5, background green")
+
+
+def test_a_program_looks_for_pages_that_leave_the_notebook_and_not_in_many_pictures(
+    results, tmp_path, monkeypatch
+):
+    draw_scene("cat").save(results["path"].iloc[3])
+    grid, said = SeedGrid(results, row=[], col=[]), "1, a program found cat, background green"
+    told = lambda html: sum("a program found" in alt for alt in alts_of(html))
+    assert told(grid.static()) == 0  # it is drawn while somebody waits for it
+    Line(grid).ask("seen", cell=3)
+    assert told(grid.static()) == 1 and alts_of(grid.static())[3].endswith(said)
+    for most, count in ((10, 1), (11, 12)):  # as one is known
+        monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "MOST_LOOKED", most)
+        assert told(grid.render_for_page()) == count
+    monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "MOST_LOOKED", 12)
+    for write in (SeedGrid.save, lambda each, path: write_report(path, "t", results, each)):
+        page = write(SeedGrid(results, row=[], col=[]), tmp_path / "page.html").read_text()
+        assert any(alt.endswith(said) for alt in alts_of(page))
+    waited = SeedGrid(results, row=[], col=[])
+    waited.settle()
+    assert told(waited.static()) == 12
+    assert told(SeedGrid(results.assign(model="another")).render_for_page()) == 0
 
 
 def test_the_static_table_of_rows_alone_has_no_arrow_to_nowhere(seen):

@@ -14,18 +14,20 @@ from typing import Any
 import pandas as pd
 import traitlets
 
+from ...errors import shorten_text
 from ...pictures import webp_bytes
 from ...progress import Event, Progress
 from ...recipe.spec import SEEDS
 from ...recipe.sweep import sweep
 from ...render.job import Job
 from ...results.code import write_grid_code
-from ...results.frame import column_values, count_noun, describe_constant, describe_measures
+from ...results.frame import column_values, count_noun, describe_measures
 from ...results.grid import find_columns, require_pictures
+from ...results.shared import describe_constant, describe_prompts
 from ...store.files import write_whole
 from ...store.opinions import MARKS, VERDICTS, tabulate_marks
 from ..panel import Panel, describe_error, source, start_timer, workers
-from ..pictures import THUMBNAIL, can_look, look_at
+from ..pictures import THUMBNAIL, can_look, describe_seen, look_at
 from .cells import Cells
 from .export import KINDS, draw_sheet, pack_files, write_page, write_table
 from .places import Places, arrange_places
@@ -46,6 +48,9 @@ from .view import (
 PAUSE = 0.15  # seconds between two messages about a job
 LULL = 5.0  # seconds without another announcement, but of the end
 BATCH = 50  # pictures in a message
+UNTITLED = "pictures"
+LONGEST_HEADING = 120  # letters
+MOST_LOOKED = 100  # pictures in which a program looks for a page: some 25 ms each
 VIEWED = (
     *("where", "only_starred", "filters", "sort", "hidden"),
     *("starred", "ratings", "verdicts", "tags", "notes"),
@@ -164,7 +169,7 @@ class SeedGrid(Panel):
         *,
         row: str | Sequence[str] | None = None,
         col: str | Sequence[str] | None = None,
-        title: str = "pictures",
+        title: str = UNTITLED,
         cell_px: int = 128,
     ) -> None:
         if not isinstance(results, (pd.DataFrame, Job)):
@@ -187,6 +192,7 @@ class SeedGrid(Panel):
         self._view: Any = None
         self._code, self._varying = (-1, ""), threading.Lock()
         self._varied: dict[int, tuple[Job, int]] = {}  # cell: (its job, its first variation)
+        self._seen: dict[int, str] = {}  # row: what a program found in its picture when it looked
         super().__init__(title=title, cell_px=cell_px, **self._lay_out(frame))
         self._read_opinions()
         self._note_view()
@@ -330,12 +336,18 @@ class SeedGrid(Panel):
         what = count_noun(len(self._cells), "row" if kind == "csv" else "picture")
         said = f"saved {count:,} of {what}"
         if kind == "html":
-            return write_page(self.title, self._render(rows)), said
+            self._look(self.in_view() if rows is None else rows)
+            return write_page(self._name_page(frame), self._render(rows)), said
         if kind in ("csv", "zip"):
             return write_table(frame) if kind == "csv" else pack_files(frame), said
         if frame.empty:
             raise ValueError("no picture is in view, so there is nothing to draw")
         return self._draw(frame, self.in_view() if rows is None else rows, chosen), said
+
+    def _name_page(self, frame: pd.DataFrame) -> str:
+        """Names a page of these rows: by the title, or by what their prompts ask for."""
+        asked = describe_prompts(frame) if self.title == UNTITLED else ""
+        return shorten_text(asked, LONGEST_HEADING) or self.title
 
     def _draw(self, frame: pd.DataFrame, rows: Sequence[int], in_order: bool) -> bytes:
         """Draws rows as a PNG that says what a reader of the page sees beside the pictures."""
@@ -348,7 +360,7 @@ class SeedGrid(Panel):
             frame,
             row,
             col,
-            title="" if self.title == "pictures" else self.title,
+            title="" if self.title == UNTITLED else self.title,
             shared=describe_constant(frame, names),
             told=(here, left, self.status if self.state in ("running", "stopped") else ""),
             captions=[describe_marks(marks.get(i, {})) for i in rows],
@@ -420,25 +432,55 @@ class SeedGrid(Panel):
             return f"# these rows are no requests: {error}"
 
     def settle(self) -> None:
-        """Waits for the job."""
+        """Waits for the job, and looks in pictures: nobody else waits, and what stays is read."""
         if self.job:
             self.job.wait()
+        self._look(self.in_view())
 
     def static(self) -> str:
         """Renders the pictures in view."""
         return self._render()
 
+    def render_for_page(self) -> str:
+        """Renders the pictures in view, and says what a program finds in them if they are few."""
+        self._look(self.in_view())
+        return self._render()
+
     def _render(self, rows: Sequence[int] | None = None) -> str:
         """Renders the pictures in view, or some rows one after the other."""
+        shown = self.in_view() if rows is None else rows
         return render_grid(
             self._cells,
             self._places,
-            self.in_view() if rows is None else rows,
+            shown,
             where=None if self.is_chosen or rows is not None else self.where,
             marks=self._list_marks(),
-            note=" · ".join(filter(None, (self._describe_now(), self.shared))),
+            seen=self._list_seen(shown[:MOST]),
+            note=" · ".join(filter(None, (self._describe_now(), self._describe_shared(shown)))),
             running=self.state == "running",
         )
+
+    def _look(self, rows: Sequence[int]) -> None:
+        """Has a program look in the pictures of rows of which nothing was measured, if few."""
+        new = [i for i in rows[:MOST] if i not in self._seen and self._cells.paths[i] is not None]
+        for i in new if self.looks and len(new) <= MOST_LOOKED else ():
+            self._look_at(i)
+
+    def _look_at(self, i: int) -> str:
+        """Says what a program finds in a picture, and keeps that for what stays of the grid."""
+        if said := look_at(self._cells.paths[i] or ""):
+            self._seen[i] = said
+        return said
+
+    def _list_seen(self, rows: Sequence[int]) -> dict[int, str]:
+        """Lists {row: what a program found in its picture}, as far as it has looked."""
+        measured = describe_seen(self._cells.frame.iloc[list(rows)], blind=False)
+        return {i: said or self._seen.get(i, "") for i, said in zip(rows, measured)}
+
+    def _describe_shared(self, rows: Sequence[int]) -> str:
+        """Says what these rows share, and what their prompts ask for, beside their captions."""
+        frame = self._cells.frame.iloc[list(rows)]
+        return self.shared if frame.empty else describe_constant(frame, self._places.names)
 
     def _describe_now(self) -> str:
         """Says how far the job is; while it runs when that was, as a picture may stay behind."""
@@ -496,11 +538,11 @@ class SeedGrid(Panel):
 
     def _on_seen(self, question: dict, buffers: list) -> None:
         i = self._cells.require(question["cell"], len(self._cells))
-        self.answer_seen(question, lambda: [look_at(self._cells.paths[i] or "")])
+        self.answer_seen(question, lambda: [self._look_at(i)])
 
     def _on_export(self, question: dict, buffers: list) -> None:
         kind, rows = str(question["what"]), question.get("rows")
-        name = re.sub(r"[^\w-]+", "-", self.title).strip("-") or "pictures"
+        name = re.sub(r"[^\w-]+", "-", self.title).strip("-") or UNTITLED
         told = {"kind": "export", "name": f"{name}.{kind}", "mime": KINDS[kind]}
 
         def export() -> tuple[dict[str, Any], list[bytes]]:

@@ -29,6 +29,7 @@ def render_grid(
     *,
     where: Sequence[int] | None,
     marks: Mapping[int, Mapping[str, Any]],
+    seen: Mapping[int, str],
     note: str,
     running: bool = False,
 ) -> str:
@@ -45,6 +46,8 @@ def render_grid(
         as where there are no places.
     marks : mapping
         {row: what was said of it}.
+    seen : mapping
+        {row: what a program found in its picture}, for who does not see it.
     note : str
         What stands below.
     running : bool
@@ -55,7 +58,8 @@ def render_grid(
 
     def draw(i: int) -> Markup:
         said = describe_marks(marks.get(i, {}))
-        shown = escape(render_cell(cells, i, places.captions[i], missing))
+        words = ", ".join(filter(None, (places.captions[i], seen.get(i))))
+        shown = escape(render_cell(cells, i, words, missing))
         return shown + Markup("<br>") * bool(said) + said
 
     kept = list(shown)[:MOST]
@@ -83,12 +87,12 @@ def describe_marks(said: Mapping[str, Any]) -> str:
     return " ".join(part for part in parts if part)
 
 
-def render_cell(cells: Cells, i: int, caption: str, missing: str) -> str:
-    """Renders a cell's picture, or says why there is none."""
+def render_cell(cells: Cells, i: int, words: str, missing: str) -> str:
+    """Renders a cell's picture with words for it, or says why there is none."""
     if cells.paths[i] is None:
         return missing if cells.errors[i] is None else f"failed: {cells.errors[i]}"
     try:
-        return render_image(make_thumbnail(cells.paths[i], STATIC, exact=False), caption)
+        return render_image(make_thumbnail(cells.paths[i], STATIC, exact=False), words)
     except OSError as error:
         return cells.describe_problem(i, error)
 
