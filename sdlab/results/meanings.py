@@ -31,9 +31,10 @@ MEANINGS = {  # of `_error` and `_of`, `measure` tells
         " missing where one of the two is not there"
     ),
     "objects_drawn": (
-        "whether the picture is what the prompt says in all of this: things, relations (with a"
-        " thing that is not there, none holds) and background"
+        "whether things, relations (with a thing that is not there, none holds) and background are"
+        " what the prompt says; missing where nothing is amiss, but words of it are not judged"
     ),
+    "objects_unread": "words of the prompt of which nothing is judged",
     "pixels_sharpness": "the variance of the Laplacian: grows with edges, and with noise",
     "pixels_colourfulness": "0 for grey, about 33 for a moderately colourful photograph",
     "pixels_brightness": "the mean grey level, 0 to 255",

@@ -162,12 +162,39 @@ def test_above_and_below_are_judged_too(frame_of, relation):
         ("a cat without a red heart", False),
         ("two cats", False),
         ("a painting of a thought", None),
+        ("a drawing of a cat and a red heart", True),
+        ("a cat next to a red heart", True),
+        ("a cat without a dog or a house", True),
+        ("a cat, without a blue background", False),
+        ("a cat on a grass background", None),  # what is not read is not called drawn
+        ("a green cat", None),
+        ("a big cat", None),
+        ("a cat on top of a red heart", None),
+        ("a cat on the left, a red heart on the right", None),
+        ("a cat or a dog", False),
+        ("a cat or a red heart", None),
+        ("a dog on a grass background", False),
     ],
 )
 def test_one_column_says_whether_all_that_the_prompt_names_is_drawn(frame_of, prompt, drawn):
     picture = draw(("cat", 4, 16, 28), ("red heart", 32, 20, 28))
     said = measure(frame_of((prompt, picture)), "objects")["objects_drawn"].iloc[0]
     assert said is pd.NA if drawn is None else said == drawn
+
+
+@pytest.mark.parametrize(
+    "prompt, unread",
+    [
+        ("a photo of two dogs to the left of a cat on the grass", None),
+        ("three pizzas on a grass background", "on grass background"),
+        ("a green hamster inside a small house", "green inside small"),
+        ("a cat without a house left of a red heart", "left of"),
+        ("a cat left of a cat", "left of"),
+    ],
+)
+def test_words_of_which_nothing_is_judged_are_told(frame_of, prompt, unread):
+    said = measure(frame_of((prompt, draw(CAT))), "objects")["objects_unread"].iloc[0]
+    assert (None if said is pd.NA else said) == unread
 
 
 def test_what_was_not_rendered_is_not_said_to_be_drawn(frame_of):
