@@ -244,7 +244,7 @@ def find_keeper(frame: pd.DataFrame) -> tuple[set[Path], list[str | None]]:
     its key.
     """
     homes: dict[str, tuple[Path | None, str]] = {}  # {folder: (the store's, how names begin)}
-    roots, names = set[Path](), list[str | None]()
+    folders, names = set[str](), list[str | None]()
     for path, key in zip(column_values(frame, "path"), column_values(frame, "key")):
         if not path:
             names.append(key)
@@ -255,11 +255,11 @@ def find_keeper(frame: pd.DataFrame) -> tuple[set[Path], list[str | None]]:
         home, begin = homes[folder]
         stem = file.rpartition(".")[0]
         if home and stem.startswith(begin) and HASH.fullmatch(stem):
-            roots.add(home)
+            folders.add(folder)
             names.append(stem)
         else:
             names.append(None)
-    return roots, names
+    return {home for home, _ in map(homes.__getitem__, folders) if home}, names
 
 
 def find_home(folder: str) -> tuple[Path | None, str]:

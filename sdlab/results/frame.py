@@ -142,6 +142,8 @@ def find_foreign(frame: pd.DataFrame) -> list[bool]:
     Its file may say nothing, not even who wrote it; `read_pictures` has a column for that.
     """
     was_read = "source" in frame.columns
+    if not was_read or ("key" in frame.columns and frame["key"].notna().all()):
+        return [False] * len(frame)
     rows = row_tuples(frame, ["source", "key", "path"])
     return [
         key is None and (source is not None or (was_read and path is not None))

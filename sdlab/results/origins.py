@@ -53,6 +53,8 @@ def list_unknown(frame: pd.DataFrame) -> list[str]:
 
 def name_foreign(frame: pd.DataFrame) -> list[str]:
     """Names the files of pictures from elsewhere as people know them; "" for those made here."""
+    if not any(find_foreign(frame)):
+        return [""] * len(frame)
     rows = zip(find_foreign(frame), row_tuples(frame, [FOUND_AS, "path"]))
     return [
         str(name or name_copied(path or "")) if foreign else "" for foreign, (name, path) in rows
@@ -67,6 +69,8 @@ def name_copied(path: str) -> str:
 
 def list_origins(frame: pd.DataFrame) -> list[Origin | None]:
     """Lists where each picture came from; None for those that were made here."""
+    if not any(find_foreign(frame)):
+        return [None] * len(frame)
     left = column_values(frame, "not_translated")
     rows = zip(find_foreign(frame), name_origins(frame), left, row_tuples(frame, MUST_AGREE))
     return [

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from ..pictures import SMALL_SIDE, data_uri, png_bytes, put_on_white, webp_bytes
-from ..results.frame import distinct_values, format_value, hide_home, row_tuples
+from ..results.frame import column_values, distinct_values, format_value, hide_home, row_tuples
 from ..results.origins import name_foreign
 from ..results.scorers.objects import CLEAR_GAP, name_surely, read_places, score_one
 from ..store.columns import FOUND_AS
@@ -201,8 +201,11 @@ def write_captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
     Of a picture from elsewhere it says the file's name first, and then only what is known.
     """
     say = functools.lru_cache(None, typed=True)(say_value)  # most values come again
-    found = []
-    for file, row in zip(name_foreign(frame), row_tuples(frame, names)):
+    found, files = list[str](), name_foreign(frame)
+    if not any(files):
+        said = [[say(name, value) for value in column_values(frame, name)] for name in names]
+        return list(map(" · ".join, zip(*said))) if said else files
+    for file, row in zip(files, row_tuples(frame, names)):
         known = ((n, v) for n, v in zip(names, row) if not file or not (v is None or n == FOUND_AS))
         found.append(" · ".join([file] * bool(file) + [say(name, value) for name, value in known]))
     return found

@@ -17,6 +17,7 @@ import traitlets
 from ...errors import shorten_text
 from ...pictures import webp_bytes
 from ...progress import Event, Progress
+from ...recipe.collector import pause_collector
 from ...recipe.spec import SEEDS
 from ...recipe.sweep import sweep
 from ...render.job import Job
@@ -163,6 +164,7 @@ class SeedGrid(Panel):
         0, help="Counts the changes of `code`, which the page asks for when it shows it."
     ).tag(sync=True)
 
+    @pause_collector()
     def __init__(
         self,
         results: pd.DataFrame | Job,
