@@ -549,4 +549,5 @@ def test_a_report_says_which_schedule_spoils_its_pictures(tmp_path, scheduler, s
         gone = report(tmp_path, frame.assign(model="not-here", weights="f00d"))
     recipe = page.text.partition("All seeds")[0]
     assert ("hands the UNet 0.87 times the noise" in recipe) == spoilt
+    assert ("What schedulers spoil" in recipe) == spoilt
     assert "hands the UNet" not in gone.text
