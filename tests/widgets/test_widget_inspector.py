@@ -368,7 +368,10 @@ def test_a_search_on_demand_finds_a_cropped_picture(folder):
     assert inspector.value["payload"].tolist() == ["sd-v1"] and inspector.states == "+c"
     assert "detect_watermark('in/cropped.png', search='crop')" in inspector.code
     told, _ = listening(inspector)("tell", cell=0)
-    where = "part of a larger picture: about 20 pixels were cut off at the left and 13 at the top"
+    where = (
+        "part of a larger picture: about 20 pixels were cut off at the left and 13 at the top, by"
+        " the likeliest of several readings"
+    )
     assert f"It was found as {where}." in " ".join(told["parts"][2][1])
     assert where in inspector.static()
 
@@ -383,13 +386,31 @@ def test_a_search_on_demand_finds_a_cropped_picture(folder):
         ),
         (
             Geometry(cut=(1, 0), row=512),
-            "part of a larger picture: about 1 pixel was cut off at the left",
+            "part of a larger picture: about 1 pixel was cut off at the left, by the likeliest of"
+            " several readings",
         ),
         (
             Geometry(cut=(0, 13)),
-            "part of a larger picture: about 13 pixels were cut off at the top",
+            "part of a larger picture: about 13 pixels were cut off at the top, by the likeliest of"
+            " several readings",
         ),
-        (Geometry(cut=(0, 0)), "part of a larger picture, cut at the right or at the bottom"),
+        (
+            Geometry(cut=(0, 0)),
+            "part of a larger picture, cut at the right or at the bottom, by the likeliest of"
+            " several readings",
+        ),
+        (
+            Geometry(cut=(876, 0), row=1344, page=(20, 40, 256)),
+            "a picture that stands inside this one, as on a page or in a frame, and begins about 20"
+            " pixels from the left and 40 from the top (or, less likely, as part of a larger one:"
+            " about 876 pixels were cut off at the left)",
+        ),
+        (
+            Geometry(cut=(0, 0), row=1344, page=(0, 0, 256)),
+            "a picture that stands inside this one, as on a page or in a frame, and begins at the"
+            " upper left corner (or, less likely, as part of a larger one, cut at the right or at"
+            " the bottom)",
+        ),
     ],
 )
 def test_where_a_mark_was_found_is_told_in_plain_words(geometry, words):
@@ -437,6 +458,14 @@ def test_what_a_search_has_found_is_known_when_python_has_been_started_anew(fold
         newer.wait()
         assert newer.states == "-n-n"
     kept = Path("mine/inspected.jsonl")
+    whole = kept.read_text()  # what was kept before a page was told from a cut is tested anew
+    assert '"page": null' in whole
+    kept.write_text(whole.replace(', "page": null', ""))
+    monkeypatch.setattr(work, "searched", work.Searched())
+    before = WatermarkInspector(files, **there)
+    before.wait()
+    assert before.states == "-n-c"
+    kept.write_text(whole)
     kept.write_bytes(kept.read_bytes()[:-9])  # a torn line is not read, and the others are
     torn = WatermarkInspector(files, **there)
     torn.wait()
