@@ -629,7 +629,7 @@ def test_pictures_of_which_nothing_is_known_are_marked_and_reported(root, tmp_pa
     bench.chosen, report = "Report", bench.tabs["Report"]
     write(report, "All")
     page = Path("reports/mine.html").read_text("utf-8")
-    assert "Of 1 picture nothing is known but the file: bare.png." in page
+    assert "The file of 1 picture says nothing of its making: bare.png." in page
     report.starred.value = True
     write(report, "Stars")
     assert "The report is at" in said(report)
