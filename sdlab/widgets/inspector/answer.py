@@ -73,7 +73,7 @@ HEADINGS = ("payload", "found", "p", "bits right", "found as", "official decoder
 
 def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
     """Writes all words of one picture's answer, as the page wants them."""
-    inspection = picture.inspection
+    inspection, answer = picture.inspection, picture.answer
     recipe = describe_recipe(read_recipe(picture), picture.name)
     told: dict[str, Any] = recipe | {
         "kind": "told",
@@ -85,9 +85,8 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
         "rows": [],
         "best": None,
     }
-    if inspection is None:
+    if inspection is None or answer is None:
         return told
-    answer = inspection.answer
     return told | {
         "sentences": [
             *told["sentences"],
@@ -121,8 +120,8 @@ def describe_test(inspection: Inspection) -> str:
 def write_text(picture: Picture, letter: str, facts: Sequence[Sequence[str]]) -> str:
     """Writes the whole answer as text, to be passed on, with the facts of its recipe."""
     lines = [picture.name, write_headline(picture, letter)]
-    if picture.inspection is not None:
-        lines = [picture.name, *AGAIN.get(letter, ()), *picture.inspection.answer.paragraphs]
+    if picture.answer is not None:
+        lines = [picture.name, *AGAIN.get(letter, ()), *picture.answer.paragraphs]
     stated = ["The recipe in the file:"] * bool(facts)
     stated += [f"{name}: {value}" for name, value in facts]
     text = (
@@ -295,10 +294,11 @@ def list_known(picture: Picture) -> list[Markup]:
     """Lists all that is known and not known of a picture, how its mark was found, its recipe."""
     recipe = [f"{name}: {value}" for name, value in list_facts(read_recipe(picture))]
     told: list[str] = []
-    if (inspection := picture.inspection) is not None:
+    inspection, answer = picture.inspection, picture.answer
+    if inspection is not None and answer is not None:
         hits = [describe_hit(finding) for finding in inspection.findings if finding.detected]
         told = list(filter(None, [picture.beside, describe_ground(picture)]))
-        told += [inspection.answer.known, *hits, inspection.answer.unknown]
+        told += [answer.known, *hits, answer.unknown]
     return [Markup("<br>").join(map(name_button, lines)) for lines in (told, recipe)]
 
 
