@@ -142,6 +142,8 @@ class Inspection:
         Why the pixels could not be read; "" if they were.
     reading : Reading or None
         The best guess at a text that nobody knows, if one was looked for.
+    when : str
+        Date and time of the look, as ISO 8601 writes them, where a widget has noted them.
     """
 
     findings: tuple[Finding, ...]
@@ -152,6 +154,7 @@ class Inspection:
     provenance: Provenance = PIXELS_ALONE
     unread: str = ""
     reading: Reading | None = None
+    when: str = ""
 
     @property
     def detected(self) -> bool:

@@ -9,6 +9,7 @@ import os
 import queue
 import threading
 import time
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from sdlab.watermark.maps import draw_residues
 from sdlab.watermark.places import Geometry
 from sdlab.widgets import WatermarkInspector
 from sdlab.widgets.arrivals import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name
-from sdlab.widgets.inspector.answer import name_button, write_answer, write_headline
+from sdlab.widgets.inspector.answer import name_button, write_answer, write_headline, write_page
 from sdlab.widgets.inspector.code import write_how
 from sdlab.widgets.inspector.pictures import AT_WORK, WAITING, draw_view, send_thumbnails
 from sdlab.widgets.pictures import make_thumbnail
@@ -475,6 +476,37 @@ def test_what_a_search_has_found_is_known_when_python_has_been_started_anew(fold
     other = WatermarkInspector(files, **there)
     other.wait()
     assert other.states == "-n-n"
+
+
+def test_a_page_tells_when_the_picture_was_looked_at_and_not_when_it_was_saved(folder, monkeypatch):
+    class Clock(datetime):
+        hour = 9
+
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2026, 1, 2, cls.hour, 30, tzinfo=UTC).astimezone(tz)
+
+    monkeypatch.setattr(work, "datetime", Clock)
+    Path("mine").mkdir()
+
+    def look(search="none"):
+        inspector = WatermarkInspector("in/plain.png", folder="mine/inspected", search=search)
+        inspector.wait()
+        return write_page(inspector.picture, "-").decode()
+
+    at = Clock.now().astimezone()
+    assert f"Looked at {at:%d %B %Y, %H:%M %Z}." in look("crop")
+    Clock.hour = 15
+    assert f"Looked at {at:%d %B %Y, %H:%M %Z}." in look()
+    monkeypatch.setattr(work, "searched", work.Searched())  # as a new kernel has it
+    assert f"Looked at {at:%d %B %Y, %H:%M %Z}." in look()
+    kept = Path("mine/inspected.jsonl")
+    (said,) = map(json.loads, kept.read_text().splitlines())
+    assert datetime.fromisoformat(said["found"].pop("when")) == at
+    kept.write_text(json.dumps(said))  # as it was kept before the time was
+    monkeypatch.setattr(work, "searched", work.Searched())
+    page = look()
+    assert "as if it had been cropped" in page and "Looked at" not in page
 
 
 def test_what_a_search_has_found_is_known_when_the_file_is_given_again(folder):

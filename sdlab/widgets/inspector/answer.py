@@ -152,7 +152,7 @@ def write_pages(pictures: Sequence[Picture], letters: Sequence[str], title: str)
 
 def render_answer(picture: Picture, letter: str) -> tuple[str, Markup]:
     """Renders the whole answer: its headline, and what stands below."""
-    told, when = write_answer(picture, letter), datetime.now().astimezone()
+    told = write_answer(picture, letter)
     small = Markup(render_small(picture, LARGE))
     body = Markup("<p>{}</p><p>{}</p>").format(picture.name, small)
     body += Markup().join(Markup("<p>{}</p>").format(line) for line in told["sentences"])
@@ -167,9 +167,17 @@ def render_answer(picture: Picture, letter: str) -> tuple[str, Markup]:
             note = Markup("<p>{}</p>").format(told["explained"]) if head else ""
             table = render_table(head, rows, style=CELL)
             body += Markup("<h2>{}</h2>{}{}").format(title, note, table)
-    about = [told.get("about", ""), f"Looked at {when:%d %B %Y, %H:%M %Z}.", hash_file(picture)]
+    about = [told.get("about", ""), say_when(picture), hash_file(picture)]
     body += Markup("<p>{}</p>").format(" ".join(text for text in about if text))
     return told["headline"], body
+
+
+def say_when(picture: Picture) -> str:
+    """Says when the picture was looked at, maybe long before it is told; "" if nobody noted it."""
+    if picture.inspection is None or not picture.inspection.when:
+        return ""
+    when = datetime.fromisoformat(picture.inspection.when).astimezone()
+    return f"Looked at {when:%d %B %Y, %H:%M %Z}."
 
 
 def hash_file(picture: Picture) -> str:
