@@ -152,11 +152,24 @@ def describe_foreign(frame: pd.DataFrame) -> str:
     counts = Counter(sources).items()
     said = join_words(f"{count} {source}" for source, count in counts)
     were = "was" if len(sources) == 1 else "were"
-    unknown = len(list_unknown(frame))
-    claims = "what is said of their making is a claim, and nobody has repeated it. "
-    nothing = f"Of {count_noun(unknown, 'picture')} nothing is known but the file."
-    told = claims * (unknown < len(sources)) + nothing * bool(unknown)
+    unknown = list_unknown(frame)
+    claims = "what is said of their making is a claim. "
+    told = claims * (len(unknown) < len(sources)) + describe_silent(unknown)
     return (
         f"{count_noun(len(sources), 'image')} {were} not made here ({said})"
-        f"{':' if unknown < len(sources) else '.'} {told.strip()}"
+        f"{':' if len(unknown) < len(sources) else '.'} {told.strip()}"
+    )
+
+
+def describe_silent(unknown: Sequence[str], named: str = "") -> str:
+    """Says how many files tell nothing of their making, and may name them; "" if all do.
+
+    That is all: a mark may be hidden in their pixels.
+    """
+    if not unknown:
+        return ""
+    of = f"of {count_noun(len(unknown), 'picture')}"
+    files, say = ("file", "says") if len(unknown) == 1 else ("files", "say")
+    return f"The {files} {of} {say} nothing of {'its' if say == 'says' else 'their'} making" + (
+        f": {named}." if named else "."
     )

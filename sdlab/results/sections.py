@@ -44,7 +44,7 @@ from .frame import (
     summarize_values,
 )
 from .html import Row, Table, TableCell
-from .origins import describe_foreign, list_origins, list_unknown
+from .origins import describe_foreign, describe_silent, list_origins, list_unknown
 
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
 INPUT_BYTES, MOST_INPUTS = 4_000_000, 100  # of all whole input pictures together; named at all
@@ -195,9 +195,8 @@ def show_elsewhere(frame: pd.DataFrame) -> Table:
     unknown = list_unknown(frame)
     names = join_words(unknown[:MOST_VALUES]) if unknown else ""
     more = f" and {len(unknown) - MOST_VALUES:,} more" if len(unknown) > MOST_VALUES else ""
-    of = f"Of {count_noun(len(unknown), 'picture')} nothing is known but the file: {names}{more}."
     head = ["model", "source", "images", "not comparable"]
-    return Table(rows=shown, head=head, note=of if unknown else "")
+    return Table(rows=shown, head=head, note=describe_silent(unknown, f"{names}{more}"))
 
 
 def show_family(frame: pd.DataFrame) -> Table:

@@ -35,6 +35,7 @@ NOTHING = (
     " may have made it."
 )
 EASILY = "whether that note is true, and who wrote it: it is easily written, changed or removed"
+WRITER = "who wrote that note: it is easily written, changed or removed"  # once it has been tested
 SIGNABLE = (
     "whether what was signed is true: anyone can sign anything, and a picture may have been changed"
     " before"
@@ -125,6 +126,11 @@ class Answer:
         return f"Not known: {'; '.join(left)}. " * bool(left) + (
             f"Not looked for, so not ruled out: {self.parts[-1].text}"
         )
+
+    def confirm_note(self) -> Answer:
+        """Leave out that nobody knows whether the note is true, as its recipe gave the picture."""
+        told = (replace(p, left_open=p.left_open.replace(EASILY, WRITER)) for p in self.parts)
+        return Answer(tuple(told))
 
     @property
     def columns(self) -> dict[str, str | None]:

@@ -93,7 +93,7 @@ def detect_watermark(
         mirrored, turned by quarters, inverted and with red and blue swapped, and for the common
         payloads as if it had been cut and then resized by a usual factor. (SDXL's mark is looked
         for in both orders always: diffusers swapped them before 2024-02.) One that was pasted into
-        a larger picture may be found, "as if cut".
+        a larger picture may be found, "of a page".
     false_positive_rate : float
         Chance that a picture without a mark is called marked, above 0 and at most 0.1. All payloads
         share it, by how common they are (`Payload.weight`); for a place that a search found it is

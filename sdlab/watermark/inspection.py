@@ -142,6 +142,8 @@ class Inspection:
         Why the pixels could not be read; "" if they were.
     reading : Reading or None
         The best guess at a text that nobody knows, if one was looked for.
+    when : str
+        Date and time of the look, as ISO 8601 writes them, where a widget has noted them.
     """
 
     findings: tuple[Finding, ...]
@@ -152,6 +154,7 @@ class Inspection:
     provenance: Provenance = PIXELS_ALONE
     unread: str = ""
     reading: Reading | None = None
+    when: str = ""
 
     @property
     def detected(self) -> bool:
@@ -354,11 +357,28 @@ def describe_geometry(geometry: Geometry) -> str:
     words += ["a negative"] * geometry.inverted
     if geometry.turned:
         words.append(f"a picture turned by {geometry.turned} degrees to the left")
-    if geometry.cut:
-        words.append(f"part of a larger picture{describe_cut(*geometry.cut)}")
+    if geometry.page:
+        words.append(describe_page(*geometry.page[:2], geometry.cut))
+    elif geometry.cut:
+        cut = describe_cut(*geometry.cut)
+        words.append(f"part of a larger picture{cut}, by the likeliest of several readings")
     if geometry.size:
         words.append(f"a picture resized from {geometry.size[0]}x{geometry.size[1]}")
     return " and ".join(words) or "it is"
+
+
+def describe_page(left: int, top: int, cut: tuple[int, int] | None) -> str:
+    """Say where the picture begins on a page or in a frame, and what else may have been done."""
+    if left or top:
+        where = f"about {left} {'pixel' if left == 1 else 'pixels'} from the left and {top} from"
+        where += " the top"
+    else:
+        where = "at the upper left corner"
+    other = f" (or, less likely, as part of a larger one{describe_cut(*cut)})" if cut else ""
+    return (
+        f"a picture that stands inside this one, as on a page or in a frame, and begins {where}"
+        f"{other}"
+    )
 
 
 def describe_cut(left: int, top: int) -> str:

@@ -26,6 +26,9 @@ class Geometry:
         others may fit as well.
     row : int, optional
         Width of the picture before it was cut, in pixels.
+    page : (left, top, width), optional
+        Where the marked picture begins in this one and how wide it is, if it is likelier to stand
+        whole on a larger page than to be cut: a mark's place is known only up to its period.
     size : (width, height), optional
         Before it was resized, and after it was cut.
     turned : {0, 90, 180, 270}
@@ -42,6 +45,7 @@ class Geometry:
     size: tuple[int, int] | None = None
     turned: int = 0
     inverted: bool = False
+    page: tuple[int, int, int] | None = None
 
     def __str__(self) -> str:
         order = f"in the channel order of {self.swapped_by}"
@@ -49,7 +53,11 @@ class Geometry:
         words += [f"turned by {self.turned} degrees"] if self.turned else []
         words += [order if self.swapped_by else "red and blue swapped"] * self.swapped
         row = f" from rows of {self.row}" if self.row else ""
-        words += [f"as if cut by {self.cut[0]}, {self.cut[1]}{row}"] if self.cut else []
+        cut = [f"as if cut by {self.cut[0]}, {self.cut[1]}{row}"] if self.cut else []
+        if self.page:
+            left, top, width = self.page
+            cut = [f"{width} wide at {left}, {top} of a page", *(f"or {each}" for each in cut)]
+        words += cut
         words += [f"resized from {self.size[0]}x{self.size[1]}"] if self.size else []
         return ", ".join(words) or "as is"
 

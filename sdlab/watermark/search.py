@@ -17,6 +17,7 @@ from PIL import Image
 
 from .chances import LARGEST, Cuts, weigh_sizes
 from .dwtdct import MIN_AREA
+from .pages import find_page
 from .payloads import OTHER_ORDER, Payload, Way
 from .places import AS_IS, Blocks, Geometry, Place
 from .scores import make_planes, score_blocks, score_ways
@@ -30,6 +31,7 @@ LONGEST = 4096  # pixels, a side of that middle
 # pixels, from the middle rows, that are scored; more would not make the answer better
 MOST_AS_IS = 4_200_000
 NEARLY = 0.85  # of the best log10 p
+UNLIKELY = -2  # log10 p of what may be a mark
 # by which a picture is resized after it was cut; anything else is not looked for
 FACTORS = (0.5, 0.75, 0.8, 0.9, 1.1, 1.2, 1.25, 1.5, 2)
 COMMON = 10  # `Payload.weight` of what is worth the time of that
@@ -208,8 +210,11 @@ def find_best_cut(
         log10_p <= NEARLY * log10_p[i, j, phase], np.log10(shares) - 0.1 * log10_p, -np.inf
     )
     i, j, phase = np.unravel_index(likely.argmax(), shares.shape)
-    cut = cuts.explain(offsets[i], strides[j], int(phase), n_bits)
-    return replace(best, geometry=replace(geometry, cut=cut.cut, row=cut.row))
+    at = offsets[i], strides[j], int(phase)
+    cut = cuts.explain(*at, n_bits)
+    found = best.log10_p < UNLIKELY
+    page = find_page(cuts, Blocks(grids[i], *at[1:]), at[0], payload, cut) if found else None
+    return replace(best, geometry=replace(geometry, cut=cut.cut, row=cut.row, page=page))
 
 
 # Sizes

@@ -11,7 +11,7 @@ from PIL import Image
 from sdlab.watermark.chances import Cuts, weigh_cuts, weigh_sides, weigh_sizes
 from sdlab.watermark.detector import SHARES, detect_watermark
 from sdlab.watermark.dwtdct import decode_watermark, embed_watermark
-from sdlab.watermark.inspection import format_probability
+from sdlab.watermark.inspection import describe_hit, format_probability
 from sdlab.watermark.payloads import EVERYDAY, PAYLOADS, Payload, encode_text
 from sdlab.watermark.places import Geometry
 from sdlab.watermark.reading import read_unknown
@@ -140,6 +140,30 @@ def test_a_cut_is_found_where_it_is(name, left, top, right, bottom):
     cut, row = inspection.best.geometry.cut, inspection.best.geometry.row
     assert row == 512 and abs(cut[0] - left) <= 2
     assert (cut[1] - top + 2) % 8 <= 4  # other rows of blocks are like these
+
+
+@pytest.mark.parametrize(("left", "top", "right", "below"), [(20, 40, 44, 34), (22, 22, 22, 22)])
+@pytest.mark.parametrize("around", ["white", "picture"])
+def test_a_whole_picture_on_a_page_is_not_said_to_be_cut(around, left, top, right, below):
+    size = 256 + top + below, 256 + left + right
+    page = picture(13, *size) if around == "picture" else np.full((*size, 3), 255, np.uint8)
+    page[top : top + 256, left : left + 256] = embed_watermark(picture(7, 256, 256), "sd-v1")
+    best = detect_watermark(page, "sd-v1", search="crop").best
+    assert best.detected and best.geometry.page == (left, top, 256)
+    assert f"256 wide at {left}, {top} of a page, or as if cut by" in str(best.geometry)
+    assert f"begins about {left} pixels from the left and {top} from" in describe_hit(best)
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "left", "top", "width", "height"),
+    [("sd-v1", 256, 13, 7, 243, 249), ("sdxl", 1024, 94, 102, 765, 700)],
+)
+def test_a_cut_picture_is_not_said_to_stand_on_a_page(name, side, left, top, width, height):
+    marked = embed_watermark(picture(7, side, side), name)[top : top + height, left : left + width]
+    best = detect_watermark(marked, name, search="crop").best
+    assert best.detected and best.geometry.page is None
+    assert best.geometry.row == side and abs(best.geometry.cut[0] - left) <= 2
+    assert f"about {best.geometry.cut[0]} pixels were cut off at the left" in describe_hit(best)
 
 
 @pytest.mark.parametrize("size", [(256, 256), (461, 461), (563, 563), (1024, 1024)])

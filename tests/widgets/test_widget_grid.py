@@ -16,6 +16,7 @@ import pytest
 import traitlets
 from conftest import draw_scene
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from scipy.stats import binomtest
 from test_widget_panel import Line, Page, idle, shown  # noqa: F401
 
@@ -431,13 +432,19 @@ def test_an_empty_choice_is_called_none_in_the_grid(tmp_path):
 
 def test_a_found_picture_without_a_recipe_is_told_as_such(results, tmp_path):
     picture().save(tmp_path / "drawing.png")
-    grid = SeedGrid(read_pictures(tmp_path / "drawing.png", progress=False))
+    frame = read_pictures(tmp_path / "drawing.png", progress=False)
+    grid = SeedGrid(frame)
     told = Line(grid).ask("full", cell=0)[0]
     assert (told["recipe"], told["code"]) == ("", "")
     assert re.search(
         "^drawing.png has no .*prompt.*so its recipe is not known; its file says no",
         told["lacks"]["recipe"],
     )
+    assert "eta" not in told["lacks"]["recipe"] and "mark" not in told["lacks"]["recipe"]
+    marked = frame.assign(watermark_found="sd-v1")
+    told = Line(SeedGrid(marked)).ask("full", cell=0)[0]
+    assert told["lacks"]["recipe"].endswith(". The mark sd-v1 was found in its pixels")
+    assert ["watermark_found", "sd-v1"] in told["facts"]
     loose = results.assign(path=str(tmp_path / "drawing.png"))
     told = Line(SeedGrid(loose)).ask("full", cell=0)[0]
     assert told["recipe"] and not told["lacks"]["recipe"] and "no store" in told["lacks"]["place"]
@@ -447,6 +454,20 @@ def test_a_found_picture_without_a_recipe_is_told_as_such(results, tmp_path):
     assert gone["recipe"] and not gone["lacks"]["recipe"]
     assert "the model v1-5-pruned-emaonly is not here" in gone["lacks"]["place"]
     assert "“open in a form” lets you take another model" in gone["lacks"]["place"]
+
+
+def test_of_a_found_picture_only_what_its_file_says_is_told(results, tmp_path):
+    info = PngInfo()
+    info.add_text(
+        "parameters", "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 42, Model: x"
+    )
+    picture().save(tmp_path / "found.png", pnginfo=info)
+    found = SeedGrid(read_pictures(tmp_path / "found.png", progress=False))
+    facts = dict(Line(found).ask("full", cell=0)[0]["facts"])
+    assert facts["seed"] == "42" and facts["model"] == "x"
+    assert not {"eta", "clip_skip", "negative_prompt"} & set(facts)
+    own = dict(Line(SeedGrid(results)).ask("full", cell=0)[0]["facts"])
+    assert (own["eta"], own["clip_skip"]) == ("0", "0")  # these were so
 
 
 def test_recipes_are_told_exactly_and_measurements_as_far_as_they_are_worth(tmp_path):

@@ -9,6 +9,7 @@ import os
 import queue
 import threading
 import time
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from sdlab.watermark.maps import draw_residues
 from sdlab.watermark.places import Geometry
 from sdlab.widgets import WatermarkInspector
 from sdlab.widgets.arrivals import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name
-from sdlab.widgets.inspector.answer import name_button, write_answer, write_headline
+from sdlab.widgets.inspector.answer import name_button, write_answer, write_headline, write_page
 from sdlab.widgets.inspector.code import write_how
 from sdlab.widgets.inspector.pictures import AT_WORK, WAITING, draw_view, send_thumbnails
 from sdlab.widgets.pictures import make_thumbnail
@@ -368,7 +369,10 @@ def test_a_search_on_demand_finds_a_cropped_picture(folder):
     assert inspector.value["payload"].tolist() == ["sd-v1"] and inspector.states == "+c"
     assert "detect_watermark('in/cropped.png', search='crop')" in inspector.code
     told, _ = listening(inspector)("tell", cell=0)
-    where = "part of a larger picture: about 20 pixels were cut off at the left and 13 at the top"
+    where = (
+        "part of a larger picture: about 20 pixels were cut off at the left and 13 at the top, by"
+        " the likeliest of several readings"
+    )
     assert f"It was found as {where}." in " ".join(told["parts"][2][1])
     assert where in inspector.static()
 
@@ -383,13 +387,31 @@ def test_a_search_on_demand_finds_a_cropped_picture(folder):
         ),
         (
             Geometry(cut=(1, 0), row=512),
-            "part of a larger picture: about 1 pixel was cut off at the left",
+            "part of a larger picture: about 1 pixel was cut off at the left, by the likeliest of"
+            " several readings",
         ),
         (
             Geometry(cut=(0, 13)),
-            "part of a larger picture: about 13 pixels were cut off at the top",
+            "part of a larger picture: about 13 pixels were cut off at the top, by the likeliest of"
+            " several readings",
         ),
-        (Geometry(cut=(0, 0)), "part of a larger picture, cut at the right or at the bottom"),
+        (
+            Geometry(cut=(0, 0)),
+            "part of a larger picture, cut at the right or at the bottom, by the likeliest of"
+            " several readings",
+        ),
+        (
+            Geometry(cut=(876, 0), row=1344, page=(20, 40, 256)),
+            "a picture that stands inside this one, as on a page or in a frame, and begins about 20"
+            " pixels from the left and 40 from the top (or, less likely, as part of a larger one:"
+            " about 876 pixels were cut off at the left)",
+        ),
+        (
+            Geometry(cut=(0, 0), row=1344, page=(0, 0, 256)),
+            "a picture that stands inside this one, as on a page or in a frame, and begins at the"
+            " upper left corner (or, less likely, as part of a larger one, cut at the right or at"
+            " the bottom)",
+        ),
     ],
 )
 def test_where_a_mark_was_found_is_told_in_plain_words(geometry, words):
@@ -437,6 +459,14 @@ def test_what_a_search_has_found_is_known_when_python_has_been_started_anew(fold
         newer.wait()
         assert newer.states == "-n-n"
     kept = Path("mine/inspected.jsonl")
+    whole = kept.read_text()  # what was kept before a page was told from a cut is tested anew
+    assert '"page": null' in whole
+    kept.write_text(whole.replace(', "page": null', ""))
+    monkeypatch.setattr(work, "searched", work.Searched())
+    before = WatermarkInspector(files, **there)
+    before.wait()
+    assert before.states == "-n-c"
+    kept.write_text(whole)
     kept.write_bytes(kept.read_bytes()[:-9])  # a torn line is not read, and the others are
     torn = WatermarkInspector(files, **there)
     torn.wait()
@@ -446,6 +476,37 @@ def test_what_a_search_has_found_is_known_when_python_has_been_started_anew(fold
     other = WatermarkInspector(files, **there)
     other.wait()
     assert other.states == "-n-n"
+
+
+def test_a_page_tells_when_the_picture_was_looked_at_and_not_when_it_was_saved(folder, monkeypatch):
+    class Clock(datetime):
+        hour = 9
+
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2026, 1, 2, cls.hour, 30, tzinfo=UTC).astimezone(tz)
+
+    monkeypatch.setattr(work, "datetime", Clock)
+    Path("mine").mkdir()
+
+    def look(search="none"):
+        inspector = WatermarkInspector("in/plain.png", folder="mine/inspected", search=search)
+        inspector.wait()
+        return write_page(inspector.picture, "-").decode()
+
+    at = Clock.now().astimezone()
+    assert f"Looked at {at:%d %B %Y, %H:%M %Z}." in look("crop")
+    Clock.hour = 15
+    assert f"Looked at {at:%d %B %Y, %H:%M %Z}." in look()
+    monkeypatch.setattr(work, "searched", work.Searched())  # as a new kernel has it
+    assert f"Looked at {at:%d %B %Y, %H:%M %Z}." in look()
+    kept = Path("mine/inspected.jsonl")
+    (said,) = map(json.loads, kept.read_text().splitlines())
+    assert datetime.fromisoformat(said["found"].pop("when")) == at
+    kept.write_text(json.dumps(said))  # as it was kept before the time was
+    monkeypatch.setattr(work, "searched", work.Searched())
+    page = look()
+    assert "as if it had been cropped" in page and "Looked at" not in page
 
 
 def test_what_a_search_has_found_is_known_when_the_file_is_given_again(folder):

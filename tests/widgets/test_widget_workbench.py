@@ -629,7 +629,7 @@ def test_pictures_of_which_nothing_is_known_are_marked_and_reported(root, tmp_pa
     bench.chosen, report = "Report", bench.tabs["Report"]
     write(report, "All")
     page = Path("reports/mine.html").read_text("utf-8")
-    assert "Of 1 picture nothing is known but the file: bare.png." in page
+    assert "The file of 1 picture says nothing of its making: bare.png." in page
     report.starred.value = True
     write(report, "Stars")
     assert "The report is at" in said(report)
@@ -893,7 +893,16 @@ def test_what_was_seen_beside_another_picture_is_passed_on_with_the_answer(bench
     told = write_answer(tab.widget.picture, "-")
     for text in (told["text"], " ".join(told["sentences"])):
         assert "identical to the found one, in every pixel" in text
+        assert "Not known: who wrote that note: it is easily" in text
+        assert "whether that note is true" not in text
+    assert "whether that note is true" not in tab.widget.value["words"].iloc[0]
     assert "identical to the found one" in write_page(tab.widget.picture, "-").decode()
+    assert "whether that note is true" not in tab.widget.static()
+    tab.beside.value = ("picture", bench.value["path"].iloc[-1])  # which tells nothing of the note
+    click(find_button(tab, "Compare with one made here"))
+    assert "whether that note is true" in write_answer(tab.widget.picture, "-")["text"]
+    tab.beside.value = ("recipe", "")
+    click(find_button(tab, "Compare with one made here"))
     bench.chosen = "Report"
     write(bench.tabs["Report"], "Found")
     assert "identical to the found one" in (tmp_path / "reports/cats.html").read_text("utf-8")

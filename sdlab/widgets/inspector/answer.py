@@ -73,7 +73,7 @@ HEADINGS = ("payload", "found", "p", "bits right", "found as", "official decoder
 
 def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
     """Writes all words of one picture's answer, as the page wants them."""
-    inspection = picture.inspection
+    inspection, answer = picture.inspection, picture.answer
     recipe = describe_recipe(read_recipe(picture), picture.name)
     told: dict[str, Any] = recipe | {
         "kind": "told",
@@ -85,9 +85,8 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
         "rows": [],
         "best": None,
     }
-    if inspection is None:
+    if inspection is None or answer is None:
         return told
-    answer = inspection.answer
     return told | {
         "sentences": [
             *told["sentences"],
@@ -121,8 +120,8 @@ def describe_test(inspection: Inspection) -> str:
 def write_text(picture: Picture, letter: str, facts: Sequence[Sequence[str]]) -> str:
     """Writes the whole answer as text, to be passed on, with the facts of its recipe."""
     lines = [picture.name, write_headline(picture, letter)]
-    if picture.inspection is not None:
-        lines = [picture.name, *AGAIN.get(letter, ()), *picture.inspection.answer.paragraphs]
+    if picture.answer is not None:
+        lines = [picture.name, *AGAIN.get(letter, ()), *picture.answer.paragraphs]
     stated = ["The recipe in the file:"] * bool(facts)
     stated += [f"{name}: {value}" for name, value in facts]
     text = (
@@ -153,7 +152,7 @@ def write_pages(pictures: Sequence[Picture], letters: Sequence[str], title: str)
 
 def render_answer(picture: Picture, letter: str) -> tuple[str, Markup]:
     """Renders the whole answer: its headline, and what stands below."""
-    told, when = write_answer(picture, letter), datetime.now().astimezone()
+    told = write_answer(picture, letter)
     small = Markup(render_small(picture, LARGE))
     body = Markup("<p>{}</p><p>{}</p>").format(picture.name, small)
     body += Markup().join(Markup("<p>{}</p>").format(line) for line in told["sentences"])
@@ -168,9 +167,17 @@ def render_answer(picture: Picture, letter: str) -> tuple[str, Markup]:
             note = Markup("<p>{}</p>").format(told["explained"]) if head else ""
             table = render_table(head, rows, style=CELL)
             body += Markup("<h2>{}</h2>{}{}").format(title, note, table)
-    about = [told.get("about", ""), f"Looked at {when:%d %B %Y, %H:%M %Z}.", hash_file(picture)]
+    about = [told.get("about", ""), say_when(picture), hash_file(picture)]
     body += Markup("<p>{}</p>").format(" ".join(text for text in about if text))
     return told["headline"], body
+
+
+def say_when(picture: Picture) -> str:
+    """Says when the picture was looked at, maybe long before it is told; "" if nobody noted it."""
+    if picture.inspection is None or not picture.inspection.when:
+        return ""
+    when = datetime.fromisoformat(picture.inspection.when).astimezone()
+    return f"Looked at {when:%d %B %Y, %H:%M %Z}."
 
 
 def hash_file(picture: Picture) -> str:
@@ -295,10 +302,11 @@ def list_known(picture: Picture) -> list[Markup]:
     """Lists all that is known and not known of a picture, how its mark was found, its recipe."""
     recipe = [f"{name}: {value}" for name, value in list_facts(read_recipe(picture))]
     told: list[str] = []
-    if (inspection := picture.inspection) is not None:
+    inspection, answer = picture.inspection, picture.answer
+    if inspection is not None and answer is not None:
         hits = [describe_hit(finding) for finding in inspection.findings if finding.detected]
         told = list(filter(None, [picture.beside, describe_ground(picture)]))
-        told += [inspection.answer.known, *hits, inspection.answer.unknown]
+        told += [answer.known, *hits, answer.unknown]
     return [Markup("<br>").join(map(name_button, lines)) for lines in (told, recipe)]
 
 

@@ -101,6 +101,8 @@ def unpack_inspection(told: Mapping[str, Any], payloads: Mapping[str, Payload]) 
 def unpack_finding(told: Mapping[str, Any], payloads: Mapping[str, Payload]) -> Finding:
     """Makes the verdict on one payload that was packed."""
     places: dict[str, Any] = told["geometry"]
+    if told["detected"] and places["cut"] and "page" not in places:
+        raise KeyError("page")  # kept before pages were told from cuts: it is tested anew
     geometry: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in places.items()
     }

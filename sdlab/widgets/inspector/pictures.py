@@ -23,7 +23,7 @@ from ...results.frame import (
     to_plain,
 )
 from ...results.pairs import draw_difference
-from ...watermark.answer import TITLES
+from ...watermark.answer import TITLES, Answer
 from ...watermark.dwtdct import embed_watermark
 from ...watermark.folders import list_files
 from ...watermark.inspection import Inspection, shorten_name
@@ -79,6 +79,8 @@ class Picture:
         Whether some of it is transparent, once that was looked at.
     beside : str
         What was seen when it was set beside another one, as a sentence; "" if it was not.
+    repeated : bool
+        Whether its own recipe gave the very same pixels here.
     noted : (Inspection, str), optional
         What the file says in short, and by which inspection.
     thumbnails : dict
@@ -93,6 +95,7 @@ class Picture:
     wanted: str | None = None
     is_clear: bool | None = None
     beside: str = ""
+    repeated: bool = False
     noted: tuple[Inspection, str] | None = None
     thumbnails: dict[int, bytes] = field(default_factory=dict)
 
@@ -109,6 +112,14 @@ class Picture:
     @property
     def path(self) -> str | None:
         return self.source if isinstance(self.source, str) else None
+
+    @property
+    def answer(self) -> Answer | None:
+        """Where it comes from, by its inspection and by what it was compared with."""
+        if self.inspection is None:
+            return None
+        answer = self.inspection.answer
+        return answer.confirm_note() if self.repeated else answer
 
     @property
     def verdict(self) -> str:
@@ -382,9 +393,9 @@ COLUMNS: dict[str, Any] = {
 def list_findings(picture: Picture) -> dict[str, Any]:
     """Lists what was found in a picture, by the columns of the frame."""
     inspection, row = picture.inspection, dict.fromkeys(COLUMNS) | {"error": picture.error}
-    if inspection is None:
+    if inspection is None or (answer := picture.answer) is None:
         return row
-    row |= inspection.answer.columns | {"words": inspection.words}
+    row |= answer.columns | {"words": f"{answer.known}\n{answer.unknown}"}
     if (best := inspection.best) is None:
         return row | ({"error": inspection.unread} if inspection.unread else {})
     exact = [finding.payload.name for finding in inspection.findings if finding.official]

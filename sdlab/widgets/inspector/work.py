@@ -7,6 +7,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from ...progress import duration
@@ -230,6 +232,7 @@ class Work:
         if search == "none" and known is not None:
             return known
         found = detect_watermark(picture.source, search=search, progress=progress, **self.asked)
+        found = replace(found, when=datetime.now().astimezone().isoformat(timespec="seconds"))
         if search != "none":
             searched.keep(name, found)
             if found.detected or known is None or not known.detected:

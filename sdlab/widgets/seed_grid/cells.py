@@ -20,6 +20,7 @@ from ...recipe.request import FIELDS, SPECS, Request, list_inputs
 from ...results.code import REQUIRED, find_keeper, read_requests, restore_request, write_arguments
 from ...results.frame import (
     column_values,
+    find_foreign,
     find_varying,
     format_brief,
     format_value,
@@ -185,8 +186,9 @@ class Cells:
                 return restore_request(record["request"])
         (file,) = name_foreign(row)
         hint = "its file says no more" if file else HINT
+        lacking = [name for name in lacking if not file or SPECS[name].neutral is None]
         lack = f"{file or f'row {i}'} has no {join_words(lacking)}"
-        raise ValueError(f"{lack}, so its recipe is not known; {hint}")
+        raise ValueError(f"{lack}, so its recipe is not known; {hint}{describe_hidden(row)}")
 
     def lend_request(self, i: int) -> Request:
         """Gives the recipe of a cell, whose input pictures other stores can have from now on."""
@@ -244,7 +246,7 @@ class Cells:
             except OSError as problem:
                 error = self.describe_problem(i, problem)
         shown = {"error": error} if error is not None else {}
-        shown |= recipe | (self.list_measures(i) if i < len(self) else {})
+        shown |= self.leave_unsaid(i, recipe) | (self.list_measures(i) if i < len(self) else {})
         return (
             {
                 "kind": "full",
@@ -259,6 +261,12 @@ class Cells:
             },
             buffers,
         )
+
+    def leave_unsaid(self, i: int, recipe: dict[str, Any]) -> dict[str, Any]:
+        """Leaves out of a found picture's recipe what means nothing: its file need not say it."""
+        if i >= len(self) or not find_foreign(self.frame.iloc[[i]])[0]:
+            return recipe
+        return {name: value for name, value in recipe.items() if not is_neutral(name, value)}
 
     def describe_problem(self, i: int, problem: OSError) -> str:
         """Says why a cell's picture cannot be shown, and what brings back one that is gone."""
@@ -275,6 +283,12 @@ class Cells:
         names = [n for n in row.index if n not in (*FIELDS, *HIDDEN) and not is_counter(n)]
         found = {name: to_plain(row[name]) for name in names}
         return {name: format_brief(value) for name, value in found.items() if value is not None}
+
+
+def describe_hidden(row: pd.DataFrame) -> str:
+    """Says which mark was found in a row's picture; "" if the frame knows of none."""
+    mark = column_values(row, "watermark_found")[0]
+    return f". The mark {mark} was found in its pixels" if mark else ""
 
 
 def require_model(name: str) -> None:

@@ -96,8 +96,11 @@ def is_made(path: str | None) -> bool:
     return bool(HASH.fullmatch(place.stem)) and place.parent.parent.name == "images"
 
 
-def render_beside(picture: Picture, path: str, words: str) -> str:
-    """Renders both, what differs, and that in words, as HTML; the words stay with the picture."""
+def render_beside(picture: Picture, path: str, words: str, own: bool = False) -> str:
+    """Renders both, what differs, and that in words, as HTML; the words stay with the picture.
+
+    `own` tells that the other one was made by the picture's own recipe.
+    """
     one, other = (read_seen(each) for each in (picture, Picture(path, path)))
     made = [is_made(picture.path), is_made(path)]
     said = ["made here" if own else "found" for own in made]
@@ -112,10 +115,17 @@ def render_beside(picture: Picture, path: str, words: str) -> str:
         for name, image in told.items()
     )
     apart = describe_apart(one, other, made, find_models(picture, path, made))
+    picture.repeated = own and made == [False, True] and are_identical(one, other)
     picture.beside = f"Set beside one {said[1]} ({words}; {Path(path).name}): {apart}"
     return Markup('<p role="status">{}</p><div style="display:flex">{}</div>').format(
         apart, figures
     )
+
+
+def are_identical(one: Image.Image, other: Image.Image) -> bool:
+    """Tells whether two pictures have the same pixels."""
+    distance = measure_distance(one, other, reduced=False)
+    return distance is not None and not distance.largest
 
 
 def find_models(picture: Picture, path: str, made: Sequence[bool]) -> tuple[str, ...]:

@@ -566,7 +566,8 @@ class OriginTab(Tab):
         self._place.children = [self.widget]
         picture = self.widget.picture
         path = find_beside(picture, self._read(), self.beside.value)
-        shown = render_beside(picture, path, self.beside.label)
+        own = self.beside.value[0] == BY_RECIPE
+        shown = render_beside(picture, path, self.beside.label, own)
         self.say("")
         self._place.children = [ipywidgets.HTML(shown), self.widget]
         self.widget.compared += 1
