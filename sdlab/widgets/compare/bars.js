@@ -22,7 +22,7 @@ class TopBar {
     this.blind = h("input", { type: "checkbox" });
     this.blind.onchange = () => view.setBlind(this.blind.checked);
     this.chooser = new Chooser(model, line);
-    this.rater = new Rater(view, "known", () => view.goToPair());
+    this.rater = new Rater(view, "known", () => view.enter());
     this.shared = h("span", { className: "sdl-compare-note", textContent: SHARED_ORDER });
     this.element = h("div", { className: "sdl-bar" },
       group("steps", "pairs", this.before, this.counter, this.after),
