@@ -190,12 +190,12 @@ class CompareView {
   }
 
   // What came out is read out when the names are shown, and not after each open vote: in one plain
-  // line, of which the numbers are to be read below the vote.
+  // line, of which the numbers are to be read below the vote, and who has to ask, too.
   speakOutcome() {
     const { secret, model } = this;
     if (secret || this.hid) Object.assign(this, { telling: !secret, hid: secret });
-    this.outcome.textContent = this.telling
-      ? ["The names are shown.", model.get("outcome")].filter(Boolean).join(" ") : "";
+    const told = ["The names are shown.", model.get("outcome"), model.get("waiting")];
+    this.outcome.textContent = this.telling ? told.filter(Boolean).join(" ") : "";
   }
 
   // ---- votes
@@ -300,7 +300,7 @@ class CompareView {
     return follow(this.model, {
       at: () => this.show(), deal: () => this.showDeal(), mode: () => this.showMode(),
       gain: () => this.showGain(), voted: () => this.takeVotes(), tally: count,
-      outcome: count, unlike: count, note: count, raters: count, secret: count,
+      outcome: count, waiting: count, unlike: count, note: count, raters: count, secret: count,
       recoded: () => this.code.renew(),
       chosen: () => this.bar.chooser.show(), rater: () => this.showRater(),
       known: () => this.bar.rater.show(),
