@@ -165,6 +165,12 @@ function isAway(element) {
   return bottom < (frame?.top ?? 0) || top > (frame?.bottom ?? innerHeight);
 }
 
+// Scrolls as little as brings all of these into view; where there is no room for that, the last of
+// them is seen.
+function bringIntoView(...elements) {
+  for (const each of elements) if (!each.hidden) each.scrollIntoView({ block: "nearest" });
+}
+
 // While the panel lives, the static picture of it in the notebook is hidden.
 function hidesStatic(uid) {
   const own = `.sdl-static-${uid}`;

@@ -214,6 +214,44 @@ def test_a_pair_its_place_and_the_vote_are_seen_at_once_in_a_small_window(notebo
     assert nb.errors == []
 
 
+SCROLLED = "() => document.querySelector('.jp-WindowedPanel-outer').scrollTop"
+
+
+def test_enter_after_the_name_shows_what_the_keys_count_for_and_a_vote_scrolls_nothing(notebook):
+    more = RUN.replace("num_inference_steps=2)", "num_inference_steps=1, height=512, width=512)")
+    more = more.replace("runs/hamster", "runs/large").replace("'a hamster'", "'a red circle'")
+    judging = "from sdlab.widgets import Judge\njudge = Judge(frame, 'Is it {prompt}?')\njudge"
+    comparing = "compare = Compare(frame, 'scheduler', blind=True)\ncompare"
+    nb = notebook([more, comparing, judging])
+    nb.page.set_viewport_size({"width": 853, "height": 480})
+    nb.run_all()
+    for n, widget, parts in (
+        (1, "compare", ("names", "pictures", "ballot")),
+        (2, "judge", ("question", "pictures", "ballot")),
+    ):
+        out = nb.output(n)
+        expect(out.locator(f".sdl-{widget} img").first).to_be_visible()
+        name = out.get_by_label("rater")
+        name.fill("Ann")
+        name.evaluate("node => node.scrollIntoView({ block: 'end' })")
+        seen = [out.locator(f".sdl-{widget}-{part}") for part in parts]
+        expect(seen[-1]).not_to_be_in_viewport()
+        nb.page.keyboard.press("Enter")
+        nb.expect_kernel(f"[{widget}.rater, {widget}.deal]", ["Ann", 2])
+        expect(out.locator(f".sdl-{widget}")).to_have_attribute("data-deal", "2")
+        for part in seen:
+            expect(part).to_be_in_viewport(ratio=0.8, timeout=10_000)
+        nb.screenshot(f"{widget}-entered-480")
+        seen[1].evaluate("node => { node.closest('.jp-WindowedPanel-outer').scrollTop -= 40 }")
+        before = nb.page.evaluate(SCROLLED)
+        nb.page.keyboard.press("1")
+        done = "judge.done" if widget == "judge" else "2 - compare.voted.count('')"
+        nb.expect_kernel(done, 1)
+        expect(out.locator(f".sdl-{widget}")).to_have_attribute("aria-busy", "false")
+        assert nb.page.evaluate(SCROLLED) == before
+    assert nb.errors == []
+
+
 UNLIKE = (
     "import pandas as pd\nfrom PIL import Image\nfrom sdlab.widgets import Compare\n"
     "sizes = [((64, 64), (512, 512)), ((512, 512), (512, 768)), ((768, 512), (512, 512)), ((96, 96), (64, 64))]\n"

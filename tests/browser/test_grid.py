@@ -73,6 +73,25 @@ def test_stars_and_ratings_are_found_again_after_a_reload(notebook):
     assert nb.errors == []
 
 
+def test_what_a_resting_mouse_tells_of_a_picture_goes_when_a_key_is_pressed(notebook):
+    nb = notebook([PLAN + "grid = SeedGrid(run(plan, 'runs/grid', progress=False)); grid"])
+    nb.run_all()
+    grid, tip = nb.output(0).get_by_role("grid", name="pictures"), nb.output(0).locator(".sdl-tip")
+    expect(grid.locator("img[src]")).to_have_count(16)
+    first = grid.get_by_role("gridcell").first
+    first.focus()
+    first.hover()
+    expect(tip).to_be_visible()
+    for key in ("ArrowDown", "s"):
+        nb.page.keyboard.press(key)
+        expect(tip).to_be_hidden(timeout=1000)
+    nb.expect_kernel("len(grid.starred)", 1)
+    expect(tip).to_be_hidden(timeout=1000)
+    grid.get_by_role("gridcell").nth(1).hover()
+    expect(tip).to_be_visible()
+    assert nb.errors == []
+
+
 def test_what_is_said_of_pictures_chooses_those_in_view_and_a_picture_can_be_got_out(notebook):
     nb = notebook(
         [

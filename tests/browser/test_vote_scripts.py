@@ -231,6 +231,22 @@ def test_whoever_asks_who_is_who_before_the_end_hears_so_and_is_led_to_what_chan
     expect(ending.get_by_role("status")).to_contain_text("All 2 pairs are voted")
 
 
+def test_that_votes_can_be_changed_is_said_while_the_names_are_hidden_and_others_who_wait_are_named(
+    compare,
+):
+    words = "view.ending.words.textContent"
+    told = "voted: ['tie', 'left'], blind: false, secret: false"
+    do(compare, f"await open_(2, {{ {told} }})")
+    assert compare.evaluate(words) == ""
+    do(compare, "await open_(2, { voted: ['tie', 'left'], waiting: 'Ann has not asked.' })")
+    can = "All 2 pairs are voted; until the names are shown, votes can be changed."
+    assert compare.evaluate(words) == f"{can} Ann has not asked."
+    do(compare, "model.set('outcome', '2 votes.'); model.set('secret', false)")
+    assert compare.evaluate(words) == ""
+    heard = compare.evaluate("view.outcome.textContent")
+    assert heard == "The names are shown. 2 votes. Ann has not asked."
+
+
 def test_shift_and_enter_are_left_to_the_notebook_and_escape_gives_the_focus_to_the_cell(compare):
     do(compare, "await open_(2, { voted: ['tie', ''] })")
     compare.evaluate(

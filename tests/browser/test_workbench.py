@@ -143,3 +143,32 @@ def test_a_picture_opened_in_the_form_from_full_screen_leaves_a_page_that_takes_
     out.get_by_role("tab", name="Report", exact=True).click(timeout=5_000)
     expect(out.get_by_role("button", name="Write the report")).to_be_visible()
     assert nb.errors == []
+
+
+def test_arrows_choose_in_the_lists_around_the_tabs_and_stay_there(notebook):
+    nb = notebook([TWO + CELL])
+    nb.run_all()
+    out, press = nb.output(0), nb.page.keyboard.press
+    pictures = out.get_by_role("combobox", name="pictures", exact=True)
+    nb.page.locator(".jp-CodeCell").first.focus()
+    for _ in range(30):
+        press("Tab")
+        if pictures.evaluate("node => node === document.activeElement"):
+            break
+    expect(pictures).to_be_focused()
+    before = nb.kernel("bench.pictures")
+    press("ArrowDown")
+    expect(pictures).to_be_focused()
+    expect(pictures).not_to_have_value(before)
+    nb.expect_kernel(f"bench.pictures == {before!r}", False)
+    press("ArrowUp")
+    expect(pictures).to_have_value(before)
+    nb.expect_kernel("bench.pictures", before)
+    out.get_by_role("tab", name="Judge", exact=True).click()
+    by = out.get_by_role("combobox", name="by", exact=True).locator("visible=true")
+    by.focus()
+    press("ArrowDown")
+    expect(by).to_be_focused()
+    expect(by).not_to_have_value("single pictures")
+    nb.expect_kernel("bool(bench.tabs['Judge'].by.value)", True)
+    assert nb.errors == []

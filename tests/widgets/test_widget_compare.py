@@ -558,6 +558,13 @@ def test_the_plain_line_and_the_numbers_name_one_side_and_no_side_is_a_right_ans
     asked(shown(frame, blind=True, rater="eve"), "vote", n=0, vote="tie")
     widget._share()
     assert any("cem and eve have not yet asked who is who" in line for line in widget.tally)
+    (cem := shown(frame, blind=True, rater="cem"))._share()
+    told = "has not yet asked who is who: each rater asks under their own name."
+    assert cem.waiting == f"eve {told}" and cem.outcome == ""  # while cem votes, too
+    cem.reveal()
+    assert cem.waiting == f"eve {told}"
+    (eve := shown(frame, blind=True, rater="eve")).reveal()
+    assert eve.waiting == ""
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ class TopBar {
     this.blind = h("input", { type: "checkbox" });
     this.blind.onchange = () => view.setBlind(this.blind.checked);
     this.chooser = new Chooser(model, line);
-    this.rater = new Rater(view, "known", () => view.goToPair());
+    this.rater = new Rater(view, "known", () => view.enter());
     this.shared = h("span", { className: "sdl-compare-note", textContent: SHARED_ORDER });
     this.element = h("div", { className: "sdl-bar" },
       group("steps", "pairs", this.before, this.counter, this.after),
@@ -134,11 +134,18 @@ class Ending {
     (sure ? this.stay : this.view.stage.element).focus({ preventScroll: true });
   }
 
+  // What is said of it: nothing once the names are shown.
+  tell() {
+    const { left, sure, view } = this, total = view.voted.length;
+    if (!view.secret) return "";
+    if (left) return sure ? `${left} of ${total} pairs have no vote. ${SURE}` : "";
+    const voted = `All ${total} pairs are voted; until the names are shown, votes can be changed.`;
+    return [voted, view.model.get("waiting")].filter(Boolean).join(" ");
+  }
+
   show() {
-    const { left, sure, view } = this, total = view.voted.length, all = !left;
+    const { left, sure, view } = this, all = !left, words = this.tell();
     this.element.hidden = !view.secret;
-    const words = all ? `All ${total} pairs are voted; until the names are shown, votes `
-      + "can be changed." : sure ? `${left} of ${total} pairs have no vote. ${SURE}` : "";
     if (this.words.textContent !== words) this.words.textContent = words;
     this.ask.textContent = all || sure ? ASK : `${ASK} now …`;
     this.stay.hidden = all || !sure;

@@ -22,7 +22,7 @@ function tellChange(pair, before, vote, ways) {
 class CompareView {
   constructor({ model, line, root }) {
     Object.assign(this, { model, line, root, shown: null, looking: null, undoing: false,
-      hid: false, telling: false });
+      hid: false, telling: false, entering: false });
     this.gate = new Gate();
     this.forget();
     this.pairs = new Pairs(model, line, (pair) => this.describe(pair));
@@ -118,6 +118,8 @@ class CompareView {
     this.tell();
     this.say();
     this.live.textContent = [`${pair.title}: ${pair.words}`, pair.found].filter(Boolean).join("; ");
+    if (this.entering) this.bring();
+    this.entering = false;
     this.pairs.forgetFar(place, next);
     for (const n of [place + 1, next])
       if (n >= 0 && n < this.voted.length) this.pairs.load(n);
@@ -153,6 +155,19 @@ class CompareView {
 
   goToPair() { this.stage.element.focus({ preventScroll: true }); }
 
+  // From the name: the keys vote from now on, so what they vote on is to be seen, also when the
+  // rater's own pair has come.
+  enter() {
+    this.entering = true;
+    this.goToPair();
+    this.bring();
+  }
+
+  bring() {
+    const { ballot, unnamed, stage } = this;
+    bringIntoView(ballot.status, ballot.element, unnamed.take, stage.head);
+  }
+
   // ---- all pairs
   showDeal() {
     this.pairs.clear();
@@ -175,12 +190,12 @@ class CompareView {
   }
 
   // What came out is read out when the names are shown, and not after each open vote: in one plain
-  // line, of which the numbers are to be read below the vote.
+  // line, of which the numbers are to be read below the vote, and who has to ask, too.
   speakOutcome() {
     const { secret, model } = this;
     if (secret || this.hid) Object.assign(this, { telling: !secret, hid: secret });
-    this.outcome.textContent = this.telling
-      ? ["The names are shown.", model.get("outcome")].filter(Boolean).join(" ") : "";
+    const told = ["The names are shown.", model.get("outcome"), model.get("waiting")];
+    this.outcome.textContent = this.telling ? told.filter(Boolean).join(" ") : "";
   }
 
   // ---- votes
@@ -193,7 +208,7 @@ class CompareView {
     const before = this.votes[place], goesOn = !before && next >= 0;
     this.sent.set(place, sent);
     const changed = before ? tellChange(pair, before, name, this.waysOn(place)) : "";
-    Object.assign(this, { last: place, news: "", telling: false, changed });
+    Object.assign(this, { last: place, news: "", telling: false, entering: false, changed });
     pair.told = { ...pair.told, vote: name, said: "" };
     this.tell();
     this.say();
@@ -285,7 +300,7 @@ class CompareView {
     return follow(this.model, {
       at: () => this.show(), deal: () => this.showDeal(), mode: () => this.showMode(),
       gain: () => this.showGain(), voted: () => this.takeVotes(), tally: count,
-      outcome: count, unlike: count, note: count, raters: count, secret: count,
+      outcome: count, waiting: count, unlike: count, note: count, raters: count, secret: count,
       recoded: () => this.code.renew(),
       chosen: () => this.bar.chooser.show(), rater: () => this.showRater(),
       known: () => this.bar.rater.show(),

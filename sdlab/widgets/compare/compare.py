@@ -38,7 +38,14 @@ from ..pictures import (
     strip_recipe,
 )
 from ..raters import name_rater, require_name
-from .counts import CONFIDENCE, count_raters, describe_alike, describe_count, describe_shown
+from .counts import (
+    CONFIDENCE,
+    count_raters,
+    describe_alike,
+    describe_count,
+    describe_shown,
+    describe_waiting,
+)
 from .sizes import describe_sizes, read_sizes
 from .still import render_pairs
 from .votes import Ballot, Votes
@@ -134,6 +141,7 @@ class Compare(Panel):
         sync=True
     )
     outcome = traitlets.Unicode(help="The plain line of that, to be read aloud.").tag(sync=True)
+    waiting = traitlets.Unicode(help="Which other raters have not asked who is who.").tag(sync=True)
     note = traitlets.Unicode().tag(sync=True)
     secret = traitlets.Bool(False).tag(sync=True)
     rater = traitlets.Unicode().tag(sync=True)
@@ -391,6 +399,7 @@ class Compare(Panel):
         with self.hold_sync():
             self.known = sorted(filter(None, {*votes["rater"]}))
             self.raters = count_raters(table, total)
+            self.waiting = describe_waiting(table, self.rater)
             self._count_unnamed()
             own = self._ballot.tally(*self._names)
             if not self._ballot.under_way and own:

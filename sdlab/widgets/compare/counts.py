@@ -72,10 +72,23 @@ def describe_count(table: pd.DataFrame, row: dict) -> list[str]:
     """
     told, numbers = "" if is_contradicted(table) else tell_winner(row), f"{row['verdict']}."
     lines = [told, f"In numbers: {numbers}"] if told else [f"All votes together: {numbers}"]
-    unended = table[table["may_change"]]
-    if len(unended):
-        raters = list(dict.fromkeys(column_values(unended, "rater")))
-        who = join_words(map(name_rater, raters))
-        why = f"{who} {'has' if len(raters) == 1 else 'have'} not yet asked who is who"
-        lines.append(f"{len(unended):,} of these votes may change: {why}.")
+    if raters := list_waiting(table):
+        count = table["may_change"].sum()
+        lines.append(f"{count:,} of these votes may change: {say_waiting(raters)}.")
     return lines
+
+
+def list_waiting(table: pd.DataFrame) -> list[str]:
+    """Lists the raters who voted blind and have not asked who is who."""
+    return list(dict.fromkeys(column_values(table[table["may_change"]], "rater")))
+
+
+def say_waiting(raters: Sequence[str]) -> str:
+    who = join_words(map(name_rater, raters))
+    return f"{who} {'has' if len(raters) == 1 else 'have'} not yet asked who is who"
+
+
+def describe_waiting(table: pd.DataFrame, rater: str) -> str:
+    """Says which raters but this one have not asked who is who, as each has to; "" if none."""
+    others = [name for name in list_waiting(table) if name != rater]
+    return f"{say_waiting(others)}: each rater asks under their own name." if others else ""

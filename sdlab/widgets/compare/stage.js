@@ -17,8 +17,9 @@ class Stage {
     this.panes[2].append(this.difference.image);
     this.pictures = h("div", { className: "sdl-compare-pictures" }, ...this.panes, this.swipe.edge);
     this.glass = new Glass(this);
+    this.head = h("div", { className: "sdl-compare-names" }, ...this.names);
     this.element = h("div", { className: "sdl-compare-stage", tabIndex: 0, role: "group" },
-      h("div", { className: "sdl-compare-names" }, ...this.names), this.pictures);
+      this.head, this.pictures);
     this.words = describe(this.element);
     this.element.append(this.words);
     this.controls = {

@@ -6,7 +6,7 @@ const NOBODY = "no name: answers are somebody's, until you say that they are you
 class TopBar {
   constructor(view) {
     const model = this.model = view.model;
-    this.rater = new Rater(view, "raters", () => view.goToPicture());
+    this.rater = new Rater(view, "raters", () => view.enter());
     this.order = h("span", { className: "sdl-judge-order" });
     this.bar = h("progress", { "aria-label": "answered" });
     this.counter = h("span", { className: "sdl-judge-count" });

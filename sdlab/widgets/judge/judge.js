@@ -15,7 +15,7 @@ const BLIND = "What made a picture is told at the end of the round. Some are sho
 
 class JudgeView {
   constructor({ model, line, root }) {
-    Object.assign(this, { model, line, root, trial: null, busy: false, turn: 0,
+    Object.assign(this, { model, line, root, trial: null, busy: false, turn: 0, entering: false,
       acts: Promise.resolve(), gate: new Gate() });
     this.bar = new TopBar(this);
     this.unnamed = new Unnamed(this, "answer", "to this question");
@@ -67,6 +67,7 @@ class JudgeView {
     this.act(async () => {
       if (!this.ready || this.over) return;
       if (!this.gate.lets(event)) return this.say(EARLY);
+      this.entering = false;
       const seconds = Math.round(event.timeStamp - this.gate.since) / 1000;
       if (await this.ask("answer", { ...this.place, answer, seconds })) {
         this.say(`your last answer: ${answer ?? CANNOT_TELL}`);
@@ -104,6 +105,8 @@ class JudgeView {
     if (!this.over) this.live.textContent = `${title}: ${trial.question} ${seen}`.trim();
     this.root.dataset.deal = trial.deal;
     this.gate.open();
+    if (this.entering) this.bring();
+    this.entering = false;
     if (buffers.length && !trial.seen) this.look(trial);
   }
 
@@ -139,6 +142,20 @@ class JudgeView {
     const { stage, end } = this;
     const next = !this.over ? stage.element : end.bar.hidden ? end.element : end.finish;
     next.focus({ preventScroll: true });
+  }
+
+  // From the name: the keys answer from now on, so what is asked is to be seen, also when the
+  // rater's own round has come.
+  enter() {
+    this.entering = true;
+    this.goToPicture();
+    this.bring();
+  }
+
+  bring() {
+    const { over, status, ballot, unnamed, end, question } = this;
+    const seen = over ? [end.element] : [status, ballot.element];
+    bringIntoView(...seen, unnamed.take, question);
   }
 
   setBusy(busy) {

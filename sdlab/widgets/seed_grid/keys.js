@@ -49,10 +49,12 @@ function listenToPointer(view) {
   });
   let drawing = 0, pointer = null;
   sight.element.addEventListener("pointermove", (event) => { view.showTip(pointer = event); });
-  sight.element.addEventListener("pointerleave", () => {
+  const hideTip = () => {                                  // until the pointer moves
     pointer = null;
     view.tip.hidden = true;
-  });
+  };
+  sight.element.addEventListener("pointerleave", hideTip);
+  view.root.addEventListener("keydown", hideTip, true);    // it would cover what the keys are about
   sight.element.addEventListener("scroll", () => {
     cancelAnimationFrame(drawing);
     drawing = requestAnimationFrame(() => {

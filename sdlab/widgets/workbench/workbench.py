@@ -17,6 +17,7 @@ from ..code import name_folder
 from ..forms import forget_form, note_form
 from ..panel import Kept, workers
 from .found import Found
+from .keys import BenchKeys
 from .last_run import LastRun
 from .report_tab import ReportTab
 from .tabs import CompareTab, GridTab, JudgeTab, OriginTab, SweepTab, Tab
@@ -85,7 +86,7 @@ class Workbench(Kept, ipywidgets.VBox):
             " on “Where from?” and those that read_pictures kept in the store",
         )
         self._front = ipywidgets.Tab(list(self.tabs.values()), titles=list(self.tabs))
-        super().__init__([self._scope, self._front])
+        super().__init__([self._scope, self._front, BenchKeys()])
         self.add_class("sdl-workbench")
         self._sweep.form.observe(self._ran, "running")
         self._front.observe(self._turned, "selected_index")
