@@ -16,6 +16,7 @@ from ..code import write_widget
 from ..panel import Panel, source
 from ..pictures import level_sizes, open_pictures, strip_recipe
 from ..raters import require_name
+from .begun import note_round
 from .pictures import TOLD, Pictures
 from .round import begin_round, select_answers
 from .still import CANNOT_TELL, YES, count_answers, render_round, write_verdict
@@ -129,6 +130,7 @@ class Judge(Panel):
         root = self._pictures.root
         self._keeper = Store(root) if root else MemoryOpinions()
         self._seed, self._repeats = seed, repeats
+        self._noted = False  # whether the store knows what the round is of
         super().__init__(
             question=question,
             heading=TOLD.sub("…", question),
@@ -228,6 +230,9 @@ class Judge(Panel):
                 f"answer={answer!r}: use {', '.join(map(repr, self.answers))}, or None for"
                 f" {CANNOT_TELL}"
             )
+        if not self._noted and (root := self._pictures.root):
+            note_round(root, self.question, self.answers, self._pictures.subjects)
+        self._noted = True
         self._round.put(place, answer, seconds)
         self._count()
 
