@@ -364,6 +364,39 @@ def test_a_round_can_be_ended_early_and_takes_no_answer_then(frame):
         widget.say("no")
 
 
+def test_who_ends_a_round_ends_it_for_no_other_rater(frame):
+    widget = shown(frame, rater="ann")
+    for rater in ("ann", "bob"):
+        widget.rater = rater
+        for _ in range(widget.total):
+            widget.say("yes")
+    asked(widget, "finish", n=widget.total)
+    assert widget.unblinded and widget.verdict
+    widget.rater = "ann"  # she has answered all, and not ended
+    assert (widget.done, widget.unblinded, widget.verdict) == (widget.total, False, [])
+    assert "guidance_scale" not in widget.value
+    asked(widget, "undo", n=widget.total)
+    assert widget.done == widget.total - 1
+    answered(widget, "no")
+    asked(widget, "finish", n=widget.total)
+    for rater in ("bob", "ann"):
+        widget.rater = rater
+        assert widget.unblinded
+
+
+def test_who_claims_what_somebody_has_ended_has_seen_what_came_out(frame):
+    for ends in (False, True):
+        widget = shown(frame, question=f"Is it? {ends}")
+        for _ in range(widget.total):
+            widget.say("yes")
+        if ends:
+            widget.unblind()
+        widget.rater = "ann"
+        assert not widget.unblinded
+        widget.take_unnamed()
+        assert widget.done == widget.total and widget.unblinded == ends
+
+
 @pytest.mark.parametrize("by", [None, "guidance_scale"])
 def test_answers_without_a_name_are_nobodys_until_a_rater_claims_them(frame, tmp_path, by):
     how = {} if by is None else {"by": by, "answers": ["yes", "no"]}

@@ -131,6 +131,7 @@ class Judge(Panel):
         self._keeper = Store(root) if root else MemoryOpinions()
         self._seed, self._repeats = seed, repeats
         self._noted = False  # whether the store knows what the round is of
+        self._ended: dict[str, bool] = {}  # whether that of each rater who was here has ended
         super().__init__(
             question=question,
             heading=TOLD.sub("…", question),
@@ -188,7 +189,7 @@ class Judge(Panel):
 
     def unblind(self) -> None:
         """Ends the rater's round: `value` tells the recipes, and no answer is taken any more."""
-        self.unblinded = True
+        self.unblinded = self._ended[self.rater] = True
         self._count()
 
     def take_unnamed(self) -> None:
@@ -203,6 +204,8 @@ class Judge(Panel):
         """
         require_name(self.rater, "answers")
         self._round.take_unnamed()
+        if self._ended.get("") and self._round.done == self.total:
+            self._ended[self.rater] = True  # who answered without a name has seen what came out
         self._deal()
 
     # The round
@@ -220,7 +223,7 @@ class Judge(Panel):
         )
         with self.hold_sync():
             self.rater, self.total = rater, len(self._round.trials)
-            self.unblinded = self._round.done == self.total
+            self.unblinded = self._ended.setdefault(rater, self._round.done == self.total)
             self._count()
             self.deal += 1
 
