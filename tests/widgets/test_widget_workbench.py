@@ -76,7 +76,13 @@ def test_a_question_is_put_and_a_missing_one_is_asked_for(bench):
     bench.chosen, judge = "Judge", bench.tabs["Judge"]
     click(find_button(judge, "Begin"))
     assert judge.widget is None and "say what is asked" in said(judge)
-    judge.question.value, judge.answers.value = "How many ears?", "0, 1,2,"
+    judge.question.value = "How many ears?"
+    assert said(judge) == ""
+    judge.answers.value = "0"
+    click(find_button(judge, "Begin"))
+    assert judge.widget is None and "two to nine" in said(judge)
+    judge.answers.value = "0, 1,2,"
+    assert said(judge) == ""
     click(find_button(judge, "Begin"))
     assert isinstance(judge.widget, Judge) and judge.widget.answers == ["0", "1", "2"]
     assert said(judge) == "" and judge.widget.total >= 8
