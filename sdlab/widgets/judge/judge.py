@@ -104,6 +104,8 @@ class Judge(Panel):
         sync=True
     )
     deal = traitlets.Int(0, help="Counts how often another round was begun.").tag(sync=True)
+    goes_to_picture = traitlets.Bool(False, help="Whether a button that began it gives the focus.")
+    goes_to_picture.tag(sync=True)
     unblinded = traitlets.Bool(False).tag(sync=True)
     verdict = traitlets.List(traitlets.Unicode(), help="What came out; [] before.").tag(sync=True)
     shares: Any = traitlets.List(help="A table of that by what differs, its head first; [] before.")

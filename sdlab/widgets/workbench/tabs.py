@@ -498,7 +498,9 @@ class JudgeTab(ColumnTab):
         sides = self._sides()
         self._offer_columns()
         answers = [answer.strip() for answer in self.answers.value.split(",") if answer.strip()]
-        self.show(Judge(self.read(), self.question.value, answers=answers or None, **sides))
+        judge = Judge(self.read(), self.question.value, answers=answers or None, **sides)
+        judge.goes_to_picture = True
+        self.show(judge)
 
 
 class OriginTab(Tab):
