@@ -48,6 +48,28 @@ def test_from_a_prompt_to_a_report_without_code(notebook):
     assert nb.errors == []
 
 
+def test_the_round_that_a_button_begins_is_answered_by_keys_at_once(notebook):
+    made = "from sdlab import Request, run, sweep\nrun(sweep(Request(prompt='a red circle', num_inference_steps=2), seed=range(3)), 'runs/mine', progress=False)"
+    nb = notebook([made, CELL])
+    nb.run_all()
+    out, press = nb.output(1), nb.page.keyboard.press
+    out.get_by_role("tab", name="Judge", exact=True).click()
+    begin = out.get_by_role("button", name="Begin", exact=True)
+    begin.press("Enter")
+    expect(out.get_by_text("say what is asked")).to_be_visible()
+    out.get_by_label("question", exact=True).fill("Is it red?")
+    press("Tab")
+    expect(out.get_by_text("say what is asked")).to_have_count(0)
+    begin.press("Enter")
+    place = lambda n: out.get_by_role("group", name=f"picture {n} of 4")
+    expect(place(1)).to_be_focused()
+    press("1")
+    expect(place(2)).to_be_visible()
+    nb.expect_kernel("bench.tabs['Judge'].widget.value.answer.tolist()", ["yes"])
+    assert nb.kernel("bench.tabs['Judge'].widget.goes_to_picture") is False
+    assert nb.errors == []
+
+
 BORN = """() => {
   window.born = [];
   const isSaid = (node) => node.getAttribute?.("role") === "status" && node.textContent.trim();

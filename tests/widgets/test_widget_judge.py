@@ -355,13 +355,48 @@ def test_a_round_can_be_ended_early_and_takes_no_answer_then(frame):
     widget = shown(frame)
     widget.say("yes")
     widget.unblind()
-    assert {"seed", "path"} <= {*widget.value} and widget.verdict[0].startswith("1 answer,")
+    assert {"seed", "path"} <= {*widget.value} and widget.verdict[0].startswith(
+        "Of 1 picture – yes: 1."
+    )
     content, _ = answered(widget, "no")
     asked(widget, "undo", n=1)
     widget.undo()
     assert content["n"] == 1 == widget.done == len(widget.value)
     with pytest.raises(ValueError, match="or the round was ended"):
         widget.say("no")
+
+
+def test_who_ends_a_round_ends_it_for_no_other_rater(frame):
+    widget = shown(frame, rater="ann")
+    for rater in ("ann", "bob"):
+        widget.rater = rater
+        for _ in range(widget.total):
+            widget.say("yes")
+    asked(widget, "finish", n=widget.total)
+    assert widget.unblinded and widget.verdict
+    widget.rater = "ann"  # she has answered all, and not ended
+    assert (widget.done, widget.unblinded, widget.verdict) == (widget.total, False, [])
+    assert "guidance_scale" not in widget.value
+    asked(widget, "undo", n=widget.total)
+    assert widget.done == widget.total - 1
+    answered(widget, "no")
+    asked(widget, "finish", n=widget.total)
+    for rater in ("bob", "ann"):
+        widget.rater = rater
+        assert widget.unblinded
+
+
+def test_who_claims_what_somebody_has_ended_has_seen_what_came_out(frame):
+    for ends in (False, True):
+        widget = shown(frame, question=f"Is it? {ends}")
+        for _ in range(widget.total):
+            widget.say("yes")
+        if ends:
+            widget.unblind()
+        widget.rater = "ann"
+        assert not widget.unblinded
+        widget.take_unnamed()
+        assert widget.done == widget.total and widget.unblinded == ends
 
 
 @pytest.mark.parametrize("by", [None, "guidance_scale"])
@@ -411,13 +446,29 @@ def test_what_came_out_is_said_with_what_it_rests_on(frame):
             widget.say(says, seconds=2)
     widget.unblind()
     first, apart, numbers, again = widget.verdict
-    pace = "Half of them took 2.0 seconds or less."
-    assert first == f"13 answers, repeats among them – no: 13. {pace}"
+    pace = "Half of the answers took 2.0 seconds or less."
+    assert first == f"Of 12 pictures – no: 12. With 1 repeat, 13 answers – no: 13. {pace}"
     assert apart == "ann and bob: the same answer in 0 of 12 pictures."  # statistics come apart
     assert numbers.startswith("In numbers: 95% interval 0% to 24%; Krippendorff's alpha -")
     assert again == "The same answer to pictures shown again: ann in 1 of 1, bob in 1 of 1."
     page = widget.static()
     assert page.count("<img") == 12 and "ann" in page and "seed 5" in page
+
+
+@pytest.mark.parametrize("by, noun", [(None, "12 pictures"), ("guidance_scale", "6 pairs")])
+def test_what_is_summed_up_first_counts_no_repeats(frame, by, noun):
+    widget = shown(frame, by=by, repeats=0.5, answers=["yes", "no"], rater="ann")
+    seen = Counter()
+    for n, trial in enumerate(widget._round.trials):
+        answer = "no" if trial.repeat else ("yes", "no", None)[n % 3]
+        seen[answer or "cannot tell"] += not trial.repeat
+        widget.say(answer)
+    widget.unblind()
+    first, more = widget.verdict[0].split(". With ")
+    told = dict(each.split(": ") for each in first.removeprefix(f"Of {noun} – ").split(", "))
+    assert told == {word: str(n) for word, n in seen.items()}
+    again = widget.total - sum(seen.values())
+    assert again > 1 and more.startswith(f"{again} repeats, {widget.total} answers – no: ")
 
 
 def test_of_several_raters_the_sum_comes_first_and_few_common_answers_are_summed_up(frame):

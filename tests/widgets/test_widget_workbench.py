@@ -76,7 +76,13 @@ def test_a_question_is_put_and_a_missing_one_is_asked_for(bench):
     bench.chosen, judge = "Judge", bench.tabs["Judge"]
     click(find_button(judge, "Begin"))
     assert judge.widget is None and "say what is asked" in said(judge)
-    judge.question.value, judge.answers.value = "How many ears?", "0, 1,2,"
+    judge.question.value = "How many ears?"
+    assert said(judge) == ""
+    judge.answers.value = "0"
+    click(find_button(judge, "Begin"))
+    assert judge.widget is None and "two to nine" in said(judge)
+    judge.answers.value = "0, 1,2,"
+    assert said(judge) == ""
     click(find_button(judge, "Begin"))
     assert isinstance(judge.widget, Judge) and judge.widget.answers == ["0", "1", "2"]
     assert said(judge) == "" and judge.widget.total >= 8
@@ -817,6 +823,45 @@ def test_a_question_comes_back_with_the_pictures_that_it_was_asked_about(tmp_pat
     assert (judge.by.value, judge.left.value, judge.right.value) == ("guidance_scale", 1.0, 4.0)
     click(find_button(judge, "Begin"))
     assert judge.widget.done == 1 and not judge.is_stale
+
+
+@pytest.mark.parametrize("by", ["", "guidance_scale"])
+def test_a_round_is_gone_on_with_as_a_whole_the_next_day(tmp_path, monkeypatch, by):
+    monkeypatch.chdir(tmp_path)
+    base, store = Request(prompt="a cat", num_inference_steps=1), Store(tmp_path / "mine")
+    run(sweep(base, seed=range(4), guidance_scale=[1.0, 4.0]), store, progress=False)
+    first = Workbench("mine")
+    first.chosen, judge = "Judge", first.tabs["Judge"]
+    judge.question.value, judge.answers.value = "How many ears?", "0,1,2"
+    judge.by.value = by
+    click(find_button(judge, "Begin"))
+    judge.widget.rater = "Ann"
+    for answer in "10":
+        judge.widget.say(answer)
+    trials = judge.widget._round.trials
+    run(base.but(prompt="a dog"), store, progress=False)
+    again = Workbench("mine")
+    again.chosen, judge = "Judge", again.tabs["Judge"]
+    judge.earlier.value = "How many ears?"
+    noun = "4 pairs" if by else "8 pictures"
+    assert re.fullmatch(rf"the round of \d+ \w+ of {noun}: 2 answers \(Ann 2\)", judge.about.label)
+    assert (judge.answers.value, judge.by.value) == ("0, 1, 2", by)
+    click(find_button(judge, "Begin"))
+    judge.widget.rater = "Ann"
+    assert judge.widget._round.trials == trials and judge.widget.done == 2
+    judge.widget.say(2)
+    again.chosen = "Grid"
+    again.chosen = "Judge"
+    assert judge.about.label.endswith(f"{noun}: 3 answers (Ann 3)") and not judge.is_stale
+    assert len(judge.about.options) == 2
+    file = tmp_path / "mine/judge-rounds.jsonl"
+    assert file.read_text("utf-8").count("\n") == 1
+    with open(file, "a") as more:
+        more.write(
+            '{"question": "How many ears?", "pictures": ["../x"], "answers": [], "when": ""}\n[1'
+        )
+    judge._offer_about()
+    assert len(judge.about.options) == 2
 
 
 def test_a_report_takes_parts_about_several_runs(tmp_path, monkeypatch):

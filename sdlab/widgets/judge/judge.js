@@ -158,6 +158,14 @@ class JudgeView {
     bringIntoView(...seen, unnamed.take, question);
   }
 
+  // Once, when a button has begun the round; who types by then is left there.
+  comeFromButton() {
+    const { model, root } = this, now = root.getRootNode().activeElement;
+    if (!model.get("goes_to_picture")) return;
+    put(model, "goes_to_picture", false);
+    if (!now?.matches("input, textarea, select, [contenteditable]")) this.goToPicture();
+  }
+
   setBusy(busy) {
     this.busy = busy;
     this.root.setAttribute("aria-busy", busy);
@@ -215,7 +223,7 @@ function render({ model, line, root }) {
   view.end.element.hidden = true;
   view.bar.name();
   view.unnamed.show();
-  view.show();
+  view.show().then(() => view.comeFromButton());
   return () => {
     unfollow();
     sized.disconnect();

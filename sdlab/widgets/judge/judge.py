@@ -16,6 +16,7 @@ from ..code import write_widget
 from ..panel import Panel, source
 from ..pictures import level_sizes, open_pictures, strip_recipe
 from ..raters import require_name
+from .begun import note_round
 from .pictures import TOLD, Pictures
 from .round import begin_round, select_answers
 from .still import CANNOT_TELL, YES, count_answers, render_round, write_verdict
@@ -103,6 +104,8 @@ class Judge(Panel):
         sync=True
     )
     deal = traitlets.Int(0, help="Counts how often another round was begun.").tag(sync=True)
+    goes_to_picture = traitlets.Bool(False, help="Whether a button that began it gives the focus.")
+    goes_to_picture.tag(sync=True)
     unblinded = traitlets.Bool(False).tag(sync=True)
     verdict = traitlets.List(traitlets.Unicode(), help="What came out; [] before.").tag(sync=True)
     shares: Any = traitlets.List(help="A table of that by what differs, its head first; [] before.")
@@ -129,6 +132,8 @@ class Judge(Panel):
         root = self._pictures.root
         self._keeper = Store(root) if root else MemoryOpinions()
         self._seed, self._repeats = seed, repeats
+        self._noted = False  # whether the store knows what the round is of
+        self._ended: dict[str, bool] = {}  # whether that of each rater who was here has ended
         super().__init__(
             question=question,
             heading=TOLD.sub("…", question),
@@ -186,7 +191,7 @@ class Judge(Panel):
 
     def unblind(self) -> None:
         """Ends the rater's round: `value` tells the recipes, and no answer is taken any more."""
-        self.unblinded = True
+        self.unblinded = self._ended[self.rater] = True
         self._count()
 
     def take_unnamed(self) -> None:
@@ -201,6 +206,8 @@ class Judge(Panel):
         """
         require_name(self.rater, "answers")
         self._round.take_unnamed()
+        if self._ended.get("") and self._round.done == self.total:
+            self._ended[self.rater] = True  # who answered without a name has seen what came out
         self._deal()
 
     # The round
@@ -218,7 +225,7 @@ class Judge(Panel):
         )
         with self.hold_sync():
             self.rater, self.total = rater, len(self._round.trials)
-            self.unblinded = self._round.done == self.total
+            self.unblinded = self._ended.setdefault(rater, self._round.done == self.total)
             self._count()
             self.deal += 1
 
@@ -228,6 +235,9 @@ class Judge(Panel):
                 f"answer={answer!r}: use {', '.join(map(repr, self.answers))}, or None for"
                 f" {CANNOT_TELL}"
             )
+        if not self._noted and (root := self._pictures.root):
+            note_round(root, self.question, self.answers, self._pictures.subjects)
+        self._noted = True
         self._round.put(place, answer, seconds)
         self._count()
 

@@ -39,14 +39,21 @@ def write_verdict(value: pd.DataFrame, rater: str) -> list[str]:
     own = value[value["rater"] == rater]
     if own.empty:
         return ["No answers yet."]
-    said = [f"{word}: {n}" for word, n in word_answers(own).value_counts().items()]
+    first, noun = own[own["repeat"] == 0], "pair" if "preferred" in value else "picture"
+    line = f"Of {count_noun(len(first), noun)} – {sum_answers(first)}."
+    if again := len(own) - len(first):
+        repeats, answers = count_noun(again, "repeat"), count_noun(len(own), "answer")
+        line += f" With {repeats}, {answers} – {sum_answers(own)}."
     seconds = own["seconds"].median()
-    pace = "" if pd.isna(seconds) else f" Half of them took {seconds:.1f} seconds or less."
-    lines = [f"{count_noun(len(own), 'answer')}, repeats among them – {', '.join(said)}.{pace}"]
+    pace = "" if pd.isna(seconds) else f" Half of the answers took {seconds:.1f} seconds or less."
     several = value["rater"].nunique() > 1 or (value["repeat"] > 0).any()
     rows = agreement(value).to_dict("records") if several else []
-    noun = "pair" if "preferred" in value else "picture"
-    return [*lines, *describe_agreement(rows, "the same answer", noun)]
+    return [line + pace, *describe_agreement(rows, "the same answer", noun)]
+
+
+def sum_answers(value: pd.DataFrame) -> str:
+    """Says how often each answer was given: "yes: 3, no: 2"."""
+    return ", ".join(f"{word}: {n}" for word, n in word_answers(value).value_counts().items())
 
 
 def count_answers(value: pd.DataFrame, rater: str, answers: Sequence[str]) -> list[list[str]]:

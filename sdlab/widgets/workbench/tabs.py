@@ -28,7 +28,9 @@ from ...store.store import Store
 from ...watermark.folders import list_files
 from ..compare.compare import Compare
 from ..inspector.inspector import MOST, WatermarkInspector
+from ..judge.begun import Begun, list_rounds
 from ..judge.judge import Judge
+from ..judge.round import list_subjects, sort_sides
 from ..panel import Kept, render_message
 from ..raters import name_rater
 from ..seed_grid.grid import SeedGrid
@@ -367,7 +369,7 @@ class JudgeTab(ColumnTab):
         self.earlier = ipywidgets.Dropdown(
             options=[("–", "")],
             description="asked before",
-            tooltip="Fills in question, answers and the pictures that it was asked about",
+            tooltip="Fills in question, answers and the pictures of its last round",
             style=SHORT,
         )
         self.earlier.observe(self._fill_in, "value")
@@ -391,6 +393,8 @@ class JudgeTab(ColumnTab):
             layout={"max_width": "30em"},
         )
         self.question.observe(self._offer_about, "value")
+        for field in (self.question, self.answers):
+            field.observe(lambda _: self._forget_error(), "value")
         button = make_button(self.renews, self._judge, self, "Begins the round, or goes on with it")
         fields = self.earlier, self.question, self.answers, self.about
         super().__init__(self._read_about, *fields, button)
@@ -413,21 +417,32 @@ class JudgeTab(ColumnTab):
 
     def _read_about(self) -> pd.DataFrame:
         """Reads the pictures chosen above, or those that the question was asked about."""
-        if not self.about.value:
+        about = self.about.value
+        if not about:
             return self._read_chosen()
         said = self._select_said()
         keys = [key for name in ("key", "left", "right") for key in column_values(said, name)]
+        keys = about.keys if isinstance(about, Begun) else keys
         return select_made(self._store.frame(dict.fromkeys(filter(None, keys))))
 
     def _offer_about(self, _: Any = None) -> None:
-        """Offers the pictures that the question was asked about, and says who answered."""
-        raters, choices = column_values(self._select_said(), "rater"), [AS_CHOSEN]
-        if raters:
-            counts = [f"{name or 'somebody'} {n:,}" for name, n in Counter(raters).items()]
-            text = f"{ASKED}: {count_noun(len(raters), 'answer')} ({join_words(counts)})"
-            choices.append((text, ASKED))
-        chosen = self.about.value if raters else ""
-        self.about.options, self.about.value = choices, chosen
+        """Offers the rounds of the question, and says who answered; the last begun comes first."""
+        said = self._select_said()
+        choices: list[tuple[str, Any]] = [AS_CHOSEN]
+        raters, asked = column_values(said, "rater"), [*map(sort_sides, list_subjects(said))]
+        rest = set(asked)
+        for begun in list_rounds(self._store.root, self.question.value):
+            pictures = set(begun.pictures)
+            own = [who for who, about in zip(raters, asked) if about in pictures]
+            if own:
+                choices.append((f"{name_round(begun)}: {tell_answers(own)}", begun))
+                rest -= pictures
+        if rest:  # of rounds that nobody took note of
+            choices.append((f"{ASKED}: {tell_answers(raters)}", ASKED))
+        before, values = self.about.value, [value for _, value in choices]
+        first = values[1] if before and raters else ""
+        self.about.options = choices
+        self.about.value = before if before in values else first
         self.about.layout.display = "" if raters else "none"
 
     def _offer_earlier(self) -> None:
@@ -444,14 +459,20 @@ class JudgeTab(ColumnTab):
         if not (question := change["new"]):
             return
         said = self._store.answers().query("question == @question")
-        given = dict.fromkeys(filter(None, column_values(said, "answer")))
         paired = column_values(said, "left")[0] is not None
-        usual = VOTES if paired else ("yes", "no")
-        words = [] if set(given) <= set(usual) else sorted(given, key=lambda w: (len(w), w))
-        self.question.value, self.answers.value = question, ", ".join(words)
+        self.question.value = question
         self._offer_about()
-        self.about.value = ASKED
+        self.about.value = self.about.options[1][1]
+        self.answers.value = ", ".join(self._recall_answers(said, paired))
         self.try_to(lambda: self._choose_sides(said if paired else None))
+
+    def _recall_answers(self, said: pd.DataFrame, paired: bool) -> list[str]:
+        """Recalls the answers of the round, or those that were given; [] if they are the usual."""
+        usual, about = VOTES if paired else ("yes", "no"), self.about.value
+        if isinstance(about, Begun):
+            return [] if about.answers == usual else [*about.answers]
+        given = set(filter(None, column_values(said, "answer")))
+        return [] if given <= set(usual) else sorted(given, key=lambda word: (len(word), word))
 
     def _choose_sides(self, said: pd.DataFrame | None) -> None:
         """Chooses the column and the values in which the pairs differ that were asked about."""
@@ -459,7 +480,8 @@ class JudgeTab(ColumnTab):
         self.by.value = ""
         if said is None:
             return
-        pairs = list(zip(*(column_values(said, side) for side in ("left", "right"))))
+        about = self.about.value
+        pairs: Any = about.pictures if isinstance(about, Begun) else list_subjects(said)
         frame = self.read()
         keys, names = column_values(frame, "key"), list_sides(frame)
         self.by.value = names[0] if names else ""
@@ -476,7 +498,9 @@ class JudgeTab(ColumnTab):
         sides = self._sides()
         self._offer_columns()
         answers = [answer.strip() for answer in self.answers.value.split(",") if answer.strip()]
-        self.show(Judge(self.read(), self.question.value, answers=answers or None, **sides))
+        judge = Judge(self.read(), self.question.value, answers=answers or None, **sides)
+        judge.goes_to_picture = True
+        self.show(judge)
 
 
 class OriginTab(Tab):
@@ -604,6 +628,18 @@ def list_sides(frame: pd.DataFrame) -> list[str]:
         if few and (name == "model" or not follows):
             names.append(name)
     return sorted(names, key=lambda name: name != "model")
+
+
+def name_round(begun: Begun) -> str:
+    """Names a round that was begun: "the round of 28 November of 7 pictures"."""
+    noun = "picture" if isinstance(begun.pictures[0], str) else "pair"
+    return f"the round of {begun.when} of {count_noun(len(begun.pictures), noun)}"
+
+
+def tell_answers(raters: list[str]) -> str:
+    """Says how many answers there are, given who gave each."""
+    counts = [f"{name or 'somebody'} {n:,}" for name, n in Counter(raters).items()]
+    return f"{count_noun(len(raters), 'answer')} ({join_words(counts)})"
 
 
 def make_button(
