@@ -714,6 +714,47 @@ def test_votes_of_one_prompt_that_agree_are_not_held_for_independent():
     assert low(prompt=[*range(29), 0]) == pytest.approx(alone, abs=0.1)
 
 
+def judged(raters, said, **columns):
+    """Answers of some raters to the same pictures, in one order."""
+    keys = [f"key{n}" for n in range(len(said))]
+    return pd.DataFrame(
+        [
+            {"key": key, "prompt": "two bees", "rater": rater, "yes": yes}
+            for rater in raters
+            for key, yes in zip(keys, said)
+        ]
+    ).assign(yes=lambda rows: rows["yes"].astype("boolean"), **columns)
+
+
+def test_more_raters_of_the_same_pictures_are_no_more_pictures():
+    said = [True, True, True, False]
+    one, five = (stats.rate(judged(raters, said), "yes") for raters in ("a", "abcde"))
+    pd.testing.assert_frame_equal(pd.DataFrame(one), pd.DataFrame(five.drop(columns="verdict")))
+    assert five.verdict.tolist() == ["20 answers of 5 raters; each picture counts once"]
+    assert stats.Claim("x", five).verdicts[0].startswith("75%, 3 of 4 (95% interval 30% to 95%): ")
+    alone = stats.rate(judged("ab", said), "yes", by="rater")
+    assert alone.n.tolist() == [4, 4] and "verdict" not in alone
+
+
+def test_a_picture_on_which_raters_differ_counts_by_their_share():
+    rows = judged("abc", [True, True, False, None])
+    rows.loc[0, "yes"], rows.loc[1, "yes"] = False, None  # of a
+    found = stats.rate(rows, "yes").iloc[0]
+    assert (found.n, found.missing, found.prompts) == (3, 1, 1)
+    assert found.hits == pytest.approx(2 / 3 + 1) and found.share == pytest.approx(5 / 9)
+    assert (found.low, found.high) == pytest.approx(stats.share_interval(5 / 3, 3))
+    assert found.verdict == "8 answers of 3 raters; each picture counts once"
+    told = "56%, 1.7 of 3, 1 without a value left out"
+    assert stats.Claim("x", stats.rate(rows, "yes")).verdicts[0].startswith(told)
+    again = pd.concat([rows, rows[:1].assign(repeat=1)])  # asked twice is said once
+    assert stats.rate(again, "yes").hits[0] == found.hits
+    sides = rows.assign(left=rows["key"], right="other").drop(columns="key")
+    sides.loc[4:7, ["left", "right"]] = sides.loc[4:7, ["right", "left"]].to_numpy()
+    assert stats.rate(sides, "yes").n[0] == 3  # pairs, that stood either way round
+    asked = pd.concat([rows.assign(question="one?"), rows.assign(question="two?")])
+    assert stats.rate(asked, "yes").n[0] == 6  # two questions are not the same thing
+
+
 def test_two_raters_of_the_same_pairs_are_not_held_for_independent():
     """Also where no prompt is told: then each pair of pictures is a sample of its own."""
     frame = make_frame([[[0]] * 20] * 2).drop(columns="prompt")

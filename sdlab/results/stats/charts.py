@@ -158,8 +158,15 @@ def note_row(row: dict[Any, Any]) -> str:
     if {"left_wins", "share"} <= row.keys():
         return f"{row['left_wins'] + row['right_wins']:,} of {row['n']:,} votes decided"
     if "hits" in row:
-        return f"{row['hits']:,} of {row['n']:,}"
+        return write_hits(row)
     return f"n = {row['n']:,}" if "n" in row else f"{row['wins']:,} won, {row['losses']:,} lost"
+
+
+def write_hits(row: dict[Any, Any]) -> str:
+    """Writes how many pictures it is true of; of those of several raters it may be a fraction."""
+    whole = float(row["hits"]).is_integer()
+    hits = f"{row['hits']:,.0f}" if whole else f"{row['hits']:,.1f}"
+    return f"{hits} of {row['n']:,}"
 
 
 def finish_axes(axes: Any, told: str) -> None:
