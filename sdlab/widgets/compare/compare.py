@@ -22,7 +22,14 @@ from ...results.frame import (
     shorten_hashes,
 )
 from ...results.pairs import Pairing, draw_difference, list_differences, pair
-from ...results.stats.preferences import count_votes, list_pairs, list_votes, name_voted, preference
+from ...results.stats.preferences import (
+    count_votes,
+    describe_few,
+    list_pairs,
+    list_votes,
+    name_voted,
+    preference,
+)
 from ...store.opinions import MemoryOpinions, sort_pair
 from ...store.store import Store
 from ..code import write_widget
@@ -324,7 +331,7 @@ class Compare(Panel):
         pairing, values = self._pairing, self._pairing.values
         alone = count_noun(len(pairing.alone), "picture") + " without a partner"
         notes = [count_noun(len(ids), "pair"), alone if pairing.alone else "", self._say_sizes()]
-        notes.append(describe_shown(self._ballot.list_shown()))
+        notes += [self._say_few(), describe_shown(self._ballot.list_shown())]
         secret = self._ballot.under_way
         with self.hold_sync():
             self.choices = (
@@ -351,6 +358,10 @@ class Compare(Panel):
             read_sizes(paths) for paths in zip(self._rows["left_path"], self._rows["right_path"])
         ]
         return describe_sizes([both for both in sizes if both])
+
+    def _say_few(self) -> str:
+        """Says before the vote that so few prompts, or pairs, can show nothing, where it is so."""
+        return describe_few(self._listed, 1 - CONFIDENCE) if len(self._listed) > 1 else ""
 
     def _count(self) -> None:
         """Tells the page what is voted, and what need not be hidden any more."""
