@@ -12,6 +12,7 @@ from scipy import stats as reference
 from scipy.optimize import brentq
 
 from sdlab import SCORERS, image_grid, pair, stats
+from sdlab.results.argument import name_sides
 from sdlab.results.meanings import MEANINGS, explain_column
 from sdlab.results.stats import resampling
 from sdlab.results.stats.charts import COLORS
@@ -1009,6 +1010,21 @@ def test_a_figure_of_votes_tells_how_many_decided():
     assert (label, beside) == ("all votes", "9 of 12 votes decided")
     assert axes.get_xlabel() == "share that preferred v2 to v1, with interval"
     assert stats.Claim("x", votes).verdicts == ["so (3 of 12 votes for neither side)"]
+
+
+def test_a_figure_of_votes_is_of_the_side_that_the_sentence_names():
+    votes = pd.DataFrame({"left_wins": [6], "right_wins": [3], "ties": [0], "both_bad": [0]})
+    votes = votes.assign(left="v1", right="v2", n=9, share=3 / 9, low=0.1, high=0.6, verdict="so")
+    axes = stats.plot(votes).axes[0]
+    assert axes.get_xlabel() == "share that preferred v1 to v2, with interval"
+    assert axes.lines[0].get_xdata().tolist() == pytest.approx([6 / 9])
+    [ends] = axes.collections[0].get_segments()
+    assert ends[:, 0].tolist() == pytest.approx([0.4, 0.9])
+    table = name_sides(votes)
+    told = table[["share for v1", "low", "high"]].iloc[0].tolist()
+    assert told == pytest.approx([6 / 9, 0.4, 0.9])
+    assert "share for v2" in name_sides(votes.assign(right_wins=7))
+    assert votes["share"][0] == 3 / 9  # what it is of stays as it was
 
 
 @pytest.mark.parametrize("n", [2, 3, 4])
