@@ -580,6 +580,38 @@ def test_who_was_preferred_is_told_without_statistics_first(wins, p, told):
     assert len(lines) == (2 if told else 1) and lines[-1].endswith("p = 1.")
 
 
+def test_a_report_shows_the_votes_of_others_while_nobody_has_begun_to_vote(frame):
+    def vote(rater, *said):
+        widget = shown(frame, blind=True, rater=rater)
+        for place, vote in enumerate(said):
+            asked(widget, "vote", n=place, vote=vote)
+        return widget
+
+    nobody, ann = shown(frame, blind=True), vote("ann", *["left"] * 6)
+    assert not nobody.awaits and nobody.render_for_page() == nobody.static()  # ann still votes
+    ann.reveal()
+    nobody = shown(frame, blind=True)
+    page, still = nobody.render_for_page(), nobody.static()
+    assert "A blind vote is under way" in still and "guidance_scale" not in still
+    assert nobody.awaits and "guidance_scale 4" in page and "ann: 6 votes on 6 pairs" in page
+    assert "under way" not in page and page.count("—") < still.count("—") == 6
+    assert "shown here before" not in page  # that is of a vote to come
+    bob = vote("bob", "right", "tie")
+    assert nobody.render_for_page() == nobody.static()  # bob's is under way
+    bob.reveal()
+    page = nobody.render_for_page()
+    assert "ann: guidance_scale" in page and "bob: tie" in page and "All votes together" in page
+    # the live page stays blind, and nobody is held to have seen the names
+    assert nobody.secret and nobody.unlike == [] == nobody.tally == nobody.choices
+    assert asked(nobody, "pair", n=0)[0]["names"] == ["", ""]
+    assert {*nobody._votes.opinions.list_knowing().popitem()[1]} <= {"ann", "bob"}
+    nobody.rater = "cem"  # who begins
+    assert not nobody.awaits and nobody.render_for_page() == nobody.static()
+    nobody.rater = ""
+    asked(nobody, "vote", n=0, vote="tie")
+    assert not nobody.awaits and nobody.render_for_page() == nobody.static()
+
+
 def test_votes_on_so_few_prompts_that_none_could_show_anything_say_so(frame):
     few = "with 2 prompts even all votes one way could not show more than luck; 6 prompts could"
     two = pd.concat([frame, frame.assign(prompt="a dog")]).drop(columns="key")
