@@ -32,7 +32,7 @@ from .html import Row, Table, TableCell
 from .meanings import MEANINGS
 from .pairs import Pairing, pair
 from .stats import plot
-from .stats.charts import COMPARED, name_side
+from .stats.charts import COMPARED, face_preferred, is_voted, name_side
 from .stats.claims import SAMPLE, Claim
 from .stats.reading import read_sample
 
@@ -165,7 +165,13 @@ def describe_columns(evidence: pd.DataFrame) -> list[str]:
 
 
 def name_sides(evidence: pd.DataFrame) -> pd.DataFrame:
-    """Names the two sides of a comparison in its table, which calls them left and right."""
+    """Names the two sides of a comparison in its table, which calls them left and right.
+
+    Shares of votes are those for the side that the sentence and the drawing name, by its name.
+    """
+    if is_voted(evidence):
+        evidence, preferred, _ = face_preferred(evidence)
+        evidence = evidence.rename(columns={"share": f"share for {preferred}"})
     compared = evidence.attrs.get(COMPARED)
     if not compared:
         return evidence

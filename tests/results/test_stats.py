@@ -12,6 +12,7 @@ from scipy import stats as reference
 from scipy.optimize import brentq
 
 from sdlab import SCORERS, image_grid, pair, stats
+from sdlab.results.argument import name_sides
 from sdlab.results.meanings import MEANINGS, explain_column
 from sdlab.results.stats import resampling
 from sdlab.results.stats.charts import COLORS
@@ -714,6 +715,47 @@ def test_votes_of_one_prompt_that_agree_are_not_held_for_independent():
     assert low(prompt=[*range(29), 0]) == pytest.approx(alone, abs=0.1)
 
 
+def judged(raters, said, **columns):
+    """Answers of some raters to the same pictures, in one order."""
+    keys = [f"key{n}" for n in range(len(said))]
+    return pd.DataFrame(
+        [
+            {"key": key, "prompt": "two bees", "rater": rater, "yes": yes}
+            for rater in raters
+            for key, yes in zip(keys, said)
+        ]
+    ).assign(yes=lambda rows: rows["yes"].astype("boolean"), **columns)
+
+
+def test_more_raters_of_the_same_pictures_are_no_more_pictures():
+    said = [True, True, True, False]
+    one, five = (stats.rate(judged(raters, said), "yes") for raters in ("a", "abcde"))
+    pd.testing.assert_frame_equal(pd.DataFrame(one), pd.DataFrame(five.drop(columns="verdict")))
+    assert five.verdict.tolist() == ["20 answers of 5 raters; each picture counts once"]
+    assert stats.Claim("x", five).verdicts[0].startswith("75%, 3 of 4 (95% interval 30% to 95%): ")
+    alone = stats.rate(judged("ab", said), "yes", by="rater")
+    assert alone.n.tolist() == [4, 4] and "verdict" not in alone
+
+
+def test_a_picture_on_which_raters_differ_counts_by_their_share():
+    rows = judged("abc", [True, True, False, None])
+    rows.loc[0, "yes"], rows.loc[1, "yes"] = False, None  # of a
+    found = stats.rate(rows, "yes").iloc[0]
+    assert (found.n, found.missing, found.prompts) == (3, 1, 1)
+    assert found.hits == pytest.approx(2 / 3 + 1) and found.share == pytest.approx(5 / 9)
+    assert (found.low, found.high) == pytest.approx(stats.share_interval(5 / 3, 3))
+    assert found.verdict == "8 answers of 3 raters; each picture counts once"
+    told = "56%, 1.7 of 3, 1 without a value left out"
+    assert stats.Claim("x", stats.rate(rows, "yes")).verdicts[0].startswith(told)
+    again = pd.concat([rows, rows[:1].assign(repeat=1)])  # asked twice is said once
+    assert stats.rate(again, "yes").hits[0] == found.hits
+    sides = rows.assign(left=rows["key"], right="other").drop(columns="key")
+    sides.loc[4:7, ["left", "right"]] = sides.loc[4:7, ["right", "left"]].to_numpy()
+    assert stats.rate(sides, "yes").n[0] == 3  # pairs, that stood either way round
+    asked = pd.concat([rows.assign(question="one?"), rows.assign(question="two?")])
+    assert stats.rate(asked, "yes").n[0] == 6  # two questions are not the same thing
+
+
 def test_two_raters_of_the_same_pairs_are_not_held_for_independent():
     """Also where no prompt is told: then each pair of pictures is a sample of its own."""
     frame = make_frame([[[0]] * 20] * 2).drop(columns="prompt")
@@ -968,6 +1010,21 @@ def test_a_figure_of_votes_tells_how_many_decided():
     assert (label, beside) == ("all votes", "9 of 12 votes decided")
     assert axes.get_xlabel() == "share that preferred v2 to v1, with interval"
     assert stats.Claim("x", votes).verdicts == ["so (3 of 12 votes for neither side)"]
+
+
+def test_a_figure_of_votes_is_of_the_side_that_the_sentence_names():
+    votes = pd.DataFrame({"left_wins": [6], "right_wins": [3], "ties": [0], "both_bad": [0]})
+    votes = votes.assign(left="v1", right="v2", n=9, share=3 / 9, low=0.1, high=0.6, verdict="so")
+    axes = stats.plot(votes).axes[0]
+    assert axes.get_xlabel() == "share that preferred v1 to v2, with interval"
+    assert axes.lines[0].get_xdata().tolist() == pytest.approx([6 / 9])
+    [ends] = axes.collections[0].get_segments()
+    assert ends[:, 0].tolist() == pytest.approx([0.4, 0.9])
+    table = name_sides(votes)
+    told = table[["share for v1", "low", "high"]].iloc[0].tolist()
+    assert told == pytest.approx([6 / 9, 0.4, 0.9])
+    assert "share for v2" in name_sides(votes.assign(right_wins=7))
+    assert votes["share"][0] == 3 / 9  # what it is of stays as it was
 
 
 @pytest.mark.parametrize("n", [2, 3, 4])

@@ -582,14 +582,72 @@ def test_who_was_preferred_is_told_without_statistics_first(wins, p, told):
     assert said.startswith(f"All votes together: {told}") if told else said == ""
     votes = ["left"] * wins[0] + ["right"] * wins[1]
     table = pd.DataFrame({"vote": votes, "unit": range(len(votes)), "may_change": False})
+    table = table.assign(over="pair", pair=table["unit"])
     lines = describe_count(table, row | {"verdict": "p = 1"})
     assert len(lines) == (2 if told else 1) and lines[-1].endswith("p = 1.")
+
+
+def test_a_report_shows_the_votes_of_others_while_nobody_has_begun_to_vote(frame):
+    def vote(rater, *said):
+        widget = shown(frame, blind=True, rater=rater)
+        for place, vote in enumerate(said):
+            asked(widget, "vote", n=place, vote=vote)
+        return widget
+
+    nobody, ann = shown(frame, blind=True), vote("ann", *["left"] * 6)
+    assert not nobody.awaits and nobody.render_for_page() == nobody.static()  # ann still votes
+    ann.reveal()
+    nobody = shown(frame, blind=True)
+    page, still = nobody.render_for_page(), nobody.static()
+    assert "A blind vote is under way" in still and "guidance_scale" not in still
+    assert nobody.awaits and "guidance_scale 4" in page and "ann: 6 votes on 6 pairs" in page
+    assert "under way" not in page and page.count("—") < still.count("—") == 6
+    assert "shown here before" not in page  # that is of a vote to come
+    bob = vote("bob", "right", "tie")
+    assert nobody.render_for_page() == nobody.static()  # bob's is under way
+    bob.reveal()
+    page = nobody.render_for_page()
+    assert "ann: guidance_scale" in page and "bob: tie" in page and "All votes together" in page
+    # the live page stays blind, and nobody is held to have seen the names
+    assert nobody.secret and nobody.unlike == [] == nobody.tally == nobody.choices
+    assert asked(nobody, "pair", n=0)[0]["names"] == ["", ""]
+    assert {*nobody._votes.opinions.list_knowing().popitem()[1]} <= {"ann", "bob"}
+    nobody.rater = "cem"  # who begins
+    assert not nobody.awaits and nobody.render_for_page() == nobody.static()
+    nobody.rater = ""
+    asked(nobody, "vote", n=0, vote="tie")
+    assert not nobody.awaits and nobody.render_for_page() == nobody.static()
+
+
+def test_votes_on_so_few_prompts_that_none_could_show_anything_say_so(frame):
+    few = "with 2 prompts even all votes one way could not show more than luck; 6 prompts could"
+    two = pd.concat([frame, frame.assign(prompt="a dog")]).drop(columns="key")
+    widget = shown(two.assign(path=[f"{n}.png" for n in range(len(two))]))
+    assert f" · {few}" in widget.note  # before the vote
+    for n in range(len(widget.value)):
+        widget.vote(n, "left")
+    widget._share()
+    _, plain, numbers = widget.tally
+    assert plain.endswith(f"That is not more than luck alone may bring: {few}.")
+    assert few not in numbers and numbers.endswith("p = 0.5, which chance alone may do.")
+    assert widget.counts().verdict[0].endswith(f"which chance alone may do: {few}")
+    assert "could" not in shown(frame).note  # six pairs of one prompt may show something
+    few = shown(frame[frame["seed"] < frame["seed"].max()])
+    few.vote(0, "left")
+    assert (
+        few.counts()
+        .verdict[0]
+        .endswith(
+            "with 1 vote even all of them one way could not show more than luck; 6 votes could"
+        )
+    )
 
 
 def test_votes_on_one_prompt_that_outvote_all_others_are_told_in_numbers_alone():
     row = {"left": "v1", "right": "v2", "left_wins": 2, "right_wins": 5, "p": 1.0, "verdict": "…"}
     votes, prompts = ["right"] * 5 + ["left"] * 2, [0] * 5 + [1, 2]
     table = pd.DataFrame({"vote": votes, "unit": prompts, "may_change": False})
+    table = table.assign(over="prompt", pair=range(7))
     assert describe_count(table, row) == ["All votes together: …."]
     assert len(describe_count(table.assign(unit=range(7)), row)) == 2
 

@@ -274,6 +274,15 @@ def test_a_report_has_the_votes_that_have_ended_whoever_s_name_is_in_the_field(
     assert "Judged by Ann (1 answer) and Cem (1 answer)" in page and "Dora L." not in page
     assert "A blind vote is under way, of the rater without a name." in page
     assert "left out" not in page and "those that have ended are in it" in said(report)
+    tab.widget.rater = "Dora L."
+    tab.widget.reveal()
+    bench.chosen = "Compare"
+    click(find_button(tab, "Show the pairs"))
+    bench.chosen = "Report"
+    write(report, "All")
+    assert tab.widget.secret and "under way" not in said(report)
+    page = (tmp_path / "reports/mine-2.html").read_text("utf-8")
+    assert "Dora L.: tie" in page and "A blind vote is under way" not in page
 
 
 def test_pictures_of_several_questions_stand_in_order_where_a_grid_would_be_mostly_empty(

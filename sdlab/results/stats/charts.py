@@ -71,13 +71,15 @@ def draw_intervals(result: pd.DataFrame, kind: str) -> GridFigure:
     figure = GridFigure(figsize=(8, 1.1 + 0.36 * len(result)), dpi=DPI)
     axes = figure.add_subplot()
     y = np.arange(len(result))[::-1]
+    rows, voted = result.to_dict("records"), is_voted(result)
+    left, right = name_compared(result)
+    if voted:  # of the side that the verdict names
+        result, right, left = face_preferred(result)
     middle, low, high = (result[name].to_numpy(float) for name in (kind, "low", "high"))
     axes.hlines(y, low, high, color=COLORS[0], linewidth=2)
     axes.plot(middle, y, "o", color=COLORS[0], markersize=6)
-    rows, voted = result.to_dict("records"), "left_wins" in result and kind == "share"
     axes.set_yticks(y, [label_row(row) or ("all votes" if voted else "all") for row in rows])
     told, zero = KINDS[kind]
-    left, right = (rows[0]["left"], rows[0]["right"]) if voted else name_compared(result)
     told = "share that preferred {right} to {left}" if voted else told
     told = told.format(left=left, right=right)
     told += f", with {name_interval(result.attrs.get(CONFIDENCE))}"
@@ -148,6 +150,23 @@ def name_compared(result: pd.DataFrame) -> tuple[str, str]:
     return name_side(known["by"], known["left"]), name_side(known["by"], known["right"])
 
 
+def is_voted(result: pd.DataFrame) -> bool:
+    """Tells whether these are shares of votes for one of two sides, as `preference` gives them."""
+    return {"left", "right", "left_wins", "right_wins", "share"} <= {*result.columns}
+
+
+def face_preferred(result: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
+    """Turns the shares of `preference` to the side that got more votes in all, if it is the left.
+
+    Gives them, whose shares they are then, and the other side.
+    """
+    left, right = result["left"].iloc[0], result["right"].iloc[0]
+    if result["left_wins"].sum() <= result["right_wins"].sum():
+        return result, right, left
+    turned = {"share": 1 - result["share"], "low": 1 - result["high"], "high": 1 - result["low"]}
+    return result.assign(**turned), left, right
+
+
 def name_interval(confidence: float | None) -> str:
     """Names an interval by what it covers: "95% interval"."""
     return "interval" if confidence is None else f"{100 * confidence:.10g}% interval"
@@ -158,8 +177,15 @@ def note_row(row: dict[Any, Any]) -> str:
     if {"left_wins", "share"} <= row.keys():
         return f"{row['left_wins'] + row['right_wins']:,} of {row['n']:,} votes decided"
     if "hits" in row:
-        return f"{row['hits']:,} of {row['n']:,}"
+        return write_hits(row)
     return f"n = {row['n']:,}" if "n" in row else f"{row['wins']:,} won, {row['losses']:,} lost"
+
+
+def write_hits(row: dict[Any, Any]) -> str:
+    """Writes how many pictures it is true of; of those of several raters it may be a fraction."""
+    whole = float(row["hits"]).is_integer()
+    hits = f"{row['hits']:,.0f}" if whole else f"{row['hits']:,.1f}"
+    return f"{hits} of {row['n']:,}"
 
 
 def finish_axes(axes: Any, told: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from ..frame import column_values, count_noun, distinct_values, join_words
-from .charts import CONFIDENCE, label_row, name_compared, name_interval
+from .charts import CONFIDENCE, label_row, name_compared, name_interval, write_hits
 from .shown import make_evidence
 
 CALL = "sdlab call"  # in the `attrs` of every statistic: what was called, and with what
@@ -148,7 +148,7 @@ def write_finding(row: dict[Any, Any], interval: str, sides: tuple[str, str]) ->
         return "no picture was judged"
     if {"share", "hits", "n"} <= row.keys():
         ends = f"{interval} {row['low']:.0%} to {row['high']:.0%}"
-        told = f"{row['share']:.0%}, {row['hits']:,} of {row['n']:,}{note_missing(row)} ({ends})"
+        told = f"{row['share']:.0%}, {write_hits(row)}{note_missing(row)} ({ends})"
         return told if pd.isna(row.get("verdict")) else f"{told}: {row['verdict']}"
     if {"best", "k", "n"} <= row.keys():
         known = not math.isnan(row["low"])

@@ -13,7 +13,7 @@ from ..frame import column_values, count_noun, format_value, hide_home, row_tupl
 from ..pairs import Pairing, list_compared, pair
 from .charts import COMPARED, CONFIDENCE, name_interval
 from .claims import note_call, note_sample
-from .paired import name_unit
+from .paired import count_least, name_unit
 from .rankings import select_last
 from .reading import require_confidence, split_frame
 from .signs import signs
@@ -59,8 +59,9 @@ def preference(
         `left_wins`, `right_wins`, `ties`, `both_bad`; of the votes for a side the `share` for the
         right one with its interval `low` and `high`, as `rate` has it, and `p` of the exact sign
         test, in which each of `over` counts once; `may_change`, how many of the votes are blind
-        ones whose rater has not asked for the names yet; and `verdict`, in words. `ranking` takes
-        ties for half a win, and its interval is another for that.
+        ones whose rater has not asked for the names yet; and `verdict`, in words, which says so
+        where votes on so few prompts could show nothing. `ranking` takes ties for half a win, and
+        its interval is another for that.
 
     Raises
     ------
@@ -143,16 +144,38 @@ def count_votes(
         over = sample if tested["prompts"] > 1 else "vote"
         row = {"left": names[0], "right": names[1], **counted, **told, "over": over}
         row["may_change"] = int(part["may_change"].sum())
-        rows.append(own | row | {"verdict": write_preference(row, 1 - confidence)})
+        few = describe_few(part, 1 - confidence)
+        rows.append(own | row | {"verdict": write_preference(row, 1 - confidence, few)})
     out = pd.DataFrame(rows)
     out.attrs[CONFIDENCE] = confidence
     return out
 
 
-def write_preference(row: dict, level: float) -> str:
+def describe_few(table: pd.DataFrame, level: float) -> str:
+    """Says so where votes on so few prompts, or pairs, cannot show anything; else "".
+
+    Where a single one has votes for a side, each vote counts.
+    """
+    several = table["unit"].nunique() > 1
+    sample, column = (table["over"].iloc[0], "unit") if several else ("pair", "pair")
+    decided = table[table["vote"].isin(VOTES[:2])] if "vote" in table else table
+    n = table[column].nunique()
+    if decided[column].nunique() < 2:
+        n, sample = len(table), "vote"
+    least = count_least(level)
+    if n >= least:
+        return ""
+    way = "all votes one way" if sample != "vote" else "all of them one way"
+    return (
+        f"with {count_noun(n, sample)} even {way} could not show more than luck;"
+        f" {count_noun(least, sample)} could"
+    )
+
+
+def write_preference(row: dict, level: float, few: str = "") -> str:
     """Writes which side was preferred in how many votes, and whether chance alone may do so.
 
-    It is the side with more votes.
+    It is the side with more votes; `few` is what `describe_few` says.
     """
     decided = row["left_wins"] + row["right_wins"]
     if not decided:
@@ -162,6 +185,7 @@ def write_preference(row: dict, level: float) -> str:
         ends, side = [1 - ends[0], 1 - ends[2], 1 - ends[1]], "left"
     share, low, high = (f"{end:.0%}" for end in ends)
     chance = "" if row["p"] < level else ", which chance alone may do"
+    chance += f": {few}" if chance and few else ""
     return (
         f"{row[side]} was preferred in {row[f'{side}_wins']} of {decided} decided votes:"
         f" {share} ({name_interval(1 - level)} {low} to {high}); sign test over"

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from ..frame import distinct_values, join_words
+from ..frame import column_values, count_noun, distinct_values, join_words
 from ..probes import choose_columns, find_guessing, lacks_opposites
 from .charts import CONFIDENCE
 from .claims import note_call, note_sample
-from .reading import read_hits, require_confidence, require_frame, split_frame
+from .reading import is_binary, read_hits, require_confidence, require_frame, split_frame
 
 ALIKE = 0.5  # the intraclass correlation that is held for true before any is seen
 HABIT = "alone this may be a habit: look at it with its opposite"
@@ -84,10 +84,13 @@ def rate(
 
     and the interval is `share_interval(p * k, k)`. Of one prompt k is n.
 
+    Of answers, as `Judge(...).value` has them, a picture that several raters were asked about
+    counts once, as the share of its raters who said yes: more raters are no more pictures.
+
     Parameters
     ----------
     frame : DataFrame
-        One row a picture.
+        One row a picture, or an answer with its `rater`.
     column : str, optional
         The column of the frame's probe if left out. True and False, or 1 and 0; rows where it is
         missing are counted apart.
@@ -105,7 +108,8 @@ def rate(
         The columns of `by`, then `share`, `low`, `high` (0 to 1), `hits`, `n`, `prompts`,
         `missing`. Where it is known what share guessing gives, that stands in `guessing`, and
         `verdict` says how the interval lies to it; else it says where arms of a probe that are
-        counted together have intervals apart.
+        counted together have intervals apart. Of several raters it says how many answers of how
+        many of them these are, and `hits` may have a fraction.
 
     Raises
     ------
@@ -136,13 +140,29 @@ def rate(
             low, high = share_interval(share * effective, effective, confidence)
         rows.append(
             own
-            | {"share": share, "low": low, "high": high, "hits": int(hits.sum()), "n": n}
+            | {"share": share, "low": low, "high": high, "hits": count_hits(hits), "n": n}
             | {"prompts": len(np.unique(clusters)), "missing": missing}
             | (weigh_guessing(part, column, low, high) or note_arms(part, column, by))
         )
+        if raters := note_raters(part, column, n + missing):
+            rows[-1]["verdict"] = "; ".join(filter(None, (rows[-1].get("verdict"), raters)))
     out = pd.DataFrame(rows)
     out.attrs.update(note_sample(by, column), **{CONFIDENCE: confidence})
     return out
+
+
+def count_hits(hits: np.ndarray) -> float:
+    """Counts the pictures of which it is true, those of several raters by their share."""
+    return int(hits.sum()) if is_binary(hits) else float(hits.sum())
+
+
+def note_raters(frame: pd.DataFrame, column: str, pictures: int) -> str:
+    """Says so where several raters answered about these pictures, which count once each."""
+    if pictures == len(frame):
+        return ""
+    known = frame[frame[column].notna()]
+    who = count_noun(len(set(column_values(known, "rater"))), "rater")
+    return f"{count_noun(len(known), 'answer')} of {who}; each picture counts once"
 
 
 def weigh_guessing(

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ...recipe.request import FIELDS
 from ...store.columns import COLUMNS, ELSEWHERE
-from ..frame import count_noun, row_tuples
+from ..frame import column_values, count_noun, row_tuples
 from ..meanings import explain_column
 
 
@@ -91,15 +91,47 @@ def require_single(frame: pd.DataFrame, column: str) -> None:
 def read_hits(
     frame: pd.DataFrame, column: str, prompt: str | None
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Reads (0.0 or 1.0 of each row that has a value, the number of its prompt, how many lack)."""
+    """Reads (0.0 or 1.0 of each row that has a value, the number of its prompt, how many lack).
+
+    A picture about which several raters were asked counts once, with its share over those who said
+    something, each with their own share.
+    """
     require_numbers(frame, column)
     require_single(frame, column)
-    known = frame[frame[column].notna()]
-    values = known[column].to_numpy(float)
-    require_binary(values, column)
+    require_binary(frame[column].dropna().to_numpy(float), column)
+    pictures = merge_raters(frame, column)
+    known = pictures[pictures[column].notna()]
     texts = read_sample(known, prompt)
     texts = pd.Series(range(len(known))) if texts is None else texts
-    return values, pd.factorize(texts, use_na_sentinel=False)[0], len(frame) - len(known)
+    clusters = pd.factorize(texts, use_na_sentinel=False)[0]
+    return known[column].to_numpy(float), clusters, len(pictures) - len(known)
+
+
+def merge_raters(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Keeps one row of each picture, or pair, that several raters were asked about one thing.
+
+    It has their share of yes. A frame of one rater, or of none, stays as it is.
+    """
+    if "rater" not in frame.columns or len(set(column_values(frame, "rater"))) < 2:
+        return frame
+    asked = column_values(frame, "question") if "question" in frame.columns else [None] * len(frame)
+    shown = [(*each, about) for each, about in zip(name_shown(frame), asked)]
+    units = pd.factorize(pd.Series(shown, dtype=object))[0]
+    if units.max() + 1 == len(frame):
+        return frame
+    own = pd.DataFrame({"unit": units, "rater": column_values(frame, "rater")})
+    own["said"] = frame[column].to_numpy(float, na_value=math.nan)
+    each = own.groupby(["unit", "rater"], dropna=False)["said"].mean()
+    first = frame.iloc[np.unique(units, return_index=True)[1]]
+    return first.assign(**{column: each.groupby("unit").mean().to_numpy()})
+
+
+def name_shown(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """Names what each row is about: its picture, its two pictures in any order, else itself."""
+    names = [name for name in ("key", "left", "right") if name in frame.columns]
+    rows = row_tuples(frame, names) if names else [()] * len(frame)
+    known = [sorted(str(value) for value in row if value is not None) for row in rows]
+    return [tuple(row) if row else (n,) for n, row in enumerate(known)]
 
 
 def require_binary(values: np.ndarray, column: str) -> None:

@@ -22,7 +22,14 @@ from ...results.frame import (
     shorten_hashes,
 )
 from ...results.pairs import Pairing, draw_difference, list_differences, pair
-from ...results.stats.preferences import count_votes, list_pairs, list_votes, name_voted, preference
+from ...results.stats.preferences import (
+    count_votes,
+    describe_few,
+    list_pairs,
+    list_votes,
+    name_voted,
+    preference,
+)
 from ...store.opinions import MemoryOpinions, sort_pair
 from ...store.store import Store
 from ..code import write_widget
@@ -252,6 +259,16 @@ class Compare(Panel):
         return self._select_votes().iloc[: 0 if self._ballot.under_way else None]
 
     @property
+    def awaits(self) -> bool:
+        """Whether only somebody without a name and without a vote is to vote blind: nobody yet.
+
+        Others have ended their votes on these pairs, and no vote can change any more.
+        """
+        votes = self._select_votes()
+        settled = len(votes) and not votes["may_change"].any() and "" not in {*votes["rater"]}
+        return bool(settled and not self.rater and self._ballot.under_way)
+
+    @property
     def ended(self) -> pd.DataFrame:
         """The votes on these pairs that no rater can change any more, whoever's vote is under way.
 
@@ -331,8 +348,12 @@ class Compare(Panel):
             self._ballot.look()
         pairing, values = self._pairing, self._pairing.values
         alone = count_noun(len(pairing.alone), "picture") + " without a partner"
-        notes = [count_noun(len(ids), "pair"), alone if pairing.alone else "", self._say_sizes()]
-        notes.append(describe_shown(self._ballot.list_shown()))
+        self._noted = [
+            count_noun(len(ids), "pair"),
+            alone if pairing.alone else "",
+            self._say_few(),
+        ]
+        notes = [*self._noted, self._say_sizes(), describe_shown(self._ballot.list_shown())]
         secret = self._ballot.under_way
         with self.hold_sync():
             self.choices = (
@@ -359,6 +380,10 @@ class Compare(Panel):
             read_sizes(paths) for paths in zip(self._rows["left_path"], self._rows["right_path"])
         ]
         return describe_sizes([both for both in sizes if both])
+
+    def _say_few(self) -> str:
+        """Says before the vote that so few prompts, or pairs, can show nothing, where it is so."""
+        return describe_few(self._listed, 1 - CONFIDENCE) if len(self._listed) > 1 else ""
 
     def _count(self) -> None:
         """Tells the page what is voted, and what need not be hidden any more."""
@@ -403,11 +428,16 @@ class Compare(Panel):
             self._count_unnamed()
             own = self._ballot.tally(*self._names)
             if not self._ballot.under_way and own:
-                row = count_votes(table, (), self._names, CONFIDENCE).iloc[0].to_dict()
-                told = describe_count(table, row)
+                told = self._tell_all(table)
                 self.outcome = told[0]
-                self.tally = [own, *told, *describe_alike(table, self._names)]
+                self.tally = [own, *told]
         self.refresh_soon()
+
+    def _tell_all(self, table: pd.DataFrame | None = None) -> list[str]:
+        """Tells what all raters have said on these pairs, and how far they agree."""
+        table = self._list_votes() if table is None else table
+        row = count_votes(table, (), self._names, CONFIDENCE).iloc[0].to_dict()
+        return [*describe_count(table, row), *describe_alike(table, self._names)]
 
     def _renew_code(self) -> None:
         self.recoded += 1
@@ -445,15 +475,32 @@ class Compare(Panel):
         """Renders the pairs and their votes."""
         secret = f"A blind vote is under way, of the rater {name_rater(self.rater)}."
         said = [secret] if self._ballot.under_way else self.tally
-        note = " ".join([f"{self.note}.", *said])
+        return self._render(self._ballot, self._list_others(), [f"{self.note}.", *said])
+
+    def render_for_page(self) -> str:
+        """Renders the pairs and their votes, also of others while nobody has begun to vote here.
+
+        Nobody's blind vote is under way then, and what the live page shows stays blind.
+        """
+        if not self.awaits:
+            return self.static()
+        others = [Votes(self._votes.keeper, rater) for rater in dict.fromkeys(self.ended["rater"])]
+        ballot = Ballot(self._ballot.ids, others[0], blind=False, seed=self.seed)
+        own = [ballot.tally(*self._names)] if len(others) == 1 else []
+        noted = " · ".join(filter(None, self._noted))
+        return self._render(ballot, others, [f"{noted}.", *own, *self._tell_all()])
+
+    def _render(self, ballot: Ballot, others: Sequence[Votes], said: Sequence[str]) -> str:
+        """Renders the pairs, the votes of a ballot or of others, and what is said of them."""
+        secret = ballot.under_way
         return render_pairs(
             self._pairing,
             self._rows,
-            self._ballot,
+            ballot,
             names=self._names,
-            unlike=self.unlike,
-            note=note,
-            others=self._list_others(),
+            unlike=[] if secret else [list(row) for row in list_differences(self._pairing)],
+            note=" ".join(said),
+            others=others,
         )
 
     def _list_others(self) -> list[Votes]:

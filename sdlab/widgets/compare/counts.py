@@ -9,6 +9,7 @@ import pandas as pd
 
 from ...results.frame import column_values, join_words
 from ...results.stats.agreement import agreement
+from ...results.stats.preferences import describe_few
 from ...store.opinions import OTHER
 from ..raters import describe_agreement, name_rater
 
@@ -44,8 +45,11 @@ def describe_shown(raters: Sequence[str]) -> str:
     return f"who is who was shown here before (rater: {who}), which is kept with each vote"
 
 
-def tell_winner(row: dict) -> str:
-    """Tells without statistics who was preferred; "" where no vote is for a side."""
+def tell_winner(row: dict, few: str = "") -> str:
+    """Tells without statistics who was preferred; "" where no vote is for a side.
+
+    What `describe_few` says is told where it is so.
+    """
     wins = [(row[side], row[f"{side}_wins"]) for side in ("left", "right")]
     (winner, most), (_, fewest) = sorted(wins, key=lambda each: -each[1])
     if not most:
@@ -55,6 +59,7 @@ def tell_winner(row: dict) -> str:
     luck = "more than luck alone would easily bring"
     told = luck if row["p"] < 1 - CONFIDENCE else "not more than luck alone may bring"
     often = f"{most} times of {most + fewest}"
+    told += f": {few}" if few and row["p"] >= 1 - CONFIDENCE else ""
     return f"All votes together: {winner} was preferred more often, {often}. That is {told}."
 
 
@@ -70,7 +75,10 @@ def describe_count(table: pd.DataFrame, row: dict) -> list[str]:
 
     Nothing plain can be said where many votes on few prompts outvote those on the others.
     """
-    told, numbers = "" if is_contradicted(table) else tell_winner(row), f"{row['verdict']}."
+    few = describe_few(table, 1 - CONFIDENCE)
+    told = "" if is_contradicted(table) else tell_winner(row, few)
+    said_once = f": {few}" if few and few in told else ""
+    numbers = f"{row['verdict'].removesuffix(said_once)}."
     lines = [told, f"In numbers: {numbers}"] if told else [f"All votes together: {numbers}"]
     if raters := list_waiting(table):
         count = table["may_change"].sum()
