@@ -897,3 +897,31 @@ def test_what_was_seen_beside_another_picture_is_passed_on_with_the_answer(bench
     bench.chosen = "Report"
     write(bench.tabs["Report"], "Found")
     assert "identical to the found one" in (tmp_path / "reports/cats.html").read_text("utf-8")
+
+
+def test_a_report_tells_which_parts_are_not_there_yet_and_what_is_in_it(
+    root, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root, "mine")
+    Path("mine/inspected").mkdir()
+    for name in ("one.png", "two.png"):
+        Image.new("RGB", (300, 300)).save(f"mine/inspected/{name}")
+    bench = Workbench("mine")
+    bench.chosen, report = "Report", bench.tabs["Report"]
+    lacking = lambda: re.sub("<[^>]+>", "", report._lacking.value)
+    assert lacking() == (
+        "Not among the parts yet: “Grid” (choose that tab once) and “Where from?” (choose that tab,"
+        " and press “Show 2 pictures of before” there)."
+    )
+    write(report, "Bare")
+    about = f"It is about {len(bench.value)} pictures, "
+    assert f"{about}without what any other tab shows." in said(report)
+    bench.chosen = "Grid"
+    bench.chosen = "Where from?"
+    click(bench.tabs["Where from?"]._earlier)
+    bench.tabs["Where from?"].widget.wait()
+    bench.chosen = "Report"
+    assert lacking() == "" and report.parts["Where from?"].layout.display == ""
+    write(report, "Whole")
+    assert f"{about}with what “Grid” and “Where from?” shows." in said(report)

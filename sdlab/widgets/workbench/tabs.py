@@ -128,6 +128,11 @@ class Tab(ipywidgets.VBox):
         """Whether the store has what people said here before, and nothing of it is shown."""
         return False
 
+    @property
+    def comes_by(self) -> str:
+        """Says by which click there is something to show, for a report; "" if there is already."""
+        return ""
+
     def make_claims(self, text: str) -> list[Any]:
         """Makes what a report says of the votes, under that text."""
         return []
@@ -231,6 +236,11 @@ class GridTab(Tab):
 
     def __init__(self, read: Read) -> None:
         super().__init__(read, make_button(self.renews, self._look, self, "Shows all there is now"))
+
+    @property
+    def comes_by(self) -> str:
+        none = self.widget is not None or self._read().empty
+        return "" if none else "choose that tab once"
 
     def _begin(self) -> None:
         self._look()
@@ -527,6 +537,12 @@ class OriginTab(Tab):
     def has_figure(self) -> bool:
         return self.widget is not None and bool(self.widget.names)
 
+    @property
+    def comes_by(self) -> str:
+        if self.has_figure or not (files := self._list_earlier()):
+            return ""
+        return f"choose that tab, and press “{name_earlier(files)}” there"
+
     def list_own(self) -> set[str]:
         return set()
 
@@ -545,13 +561,14 @@ class OriginTab(Tab):
 
     def _list_earlier(self) -> list[str]:
         """Lists the files that were dropped before and are not shown."""
-        folder, known = Path(self._folder).expanduser(), set(self.widget.paths)
+        folder = Path(self._folder).expanduser()
+        known = set() if self.widget is None else set(self.widget.paths)
         files = list_files(folder) if folder.is_dir() else ()
         return [file for file in files if file and file not in known]
 
     def _offer_earlier(self) -> None:
         files = self._list_earlier()
-        self._earlier.description = f"Show {count_noun(len(files), 'picture')} of before"
+        self._earlier.description = name_earlier(files)
         self._earlier.layout.display = "" if files else "none"
 
     def _show_earlier(self) -> None:
@@ -586,6 +603,11 @@ class OriginTab(Tab):
         if len(new) > room:
             self.say(f"{len(new) - room:,} of {count_noun(len(frame), 'picture')} are not tested.")
         self.renew()
+
+
+def name_earlier(files: list[str]) -> str:
+    """Names the button that shows files that were dropped before."""
+    return f"Show {count_noun(len(files), 'picture')} of before"
 
 
 def list_sides(frame: pd.DataFrame) -> list[str]:
