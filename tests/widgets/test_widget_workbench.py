@@ -764,7 +764,8 @@ def test_earlier_runs_can_be_chosen_also_by_the_next_workbench(tmp_path, monkeyp
     until(lambda: "a fox" in (tmp_path / "mine/workbench-run.json").read_text("utf-8"))
     for each in (bench, Workbench("mine")):
         *first, fox, cat = each._scope.options
-        assert first == ["the whole store", "the last run", "with those found"]
+        assert first[:2] == ["the whole store", "the last run"]
+        assert first[2:] == ["with those found", "those found alone"]
         assert fox.endswith(": 1 picture of a fox") and cat.endswith(": 1 picture of a cat")
         each.pictures = cat
         assert list(each.value["prompt"]) == ["a cat"] and each._scope.value == cat
@@ -925,3 +926,36 @@ def test_a_report_tells_which_parts_are_not_there_yet_and_what_is_in_it(
     assert lacking() == "" and report.parts["Where from?"].layout.display == ""
     write(report, "Whole")
     assert f"{about}with what “Grid” and “Where from?” shows." in said(report)
+
+
+def test_where_pictures_were_found_alone_it_is_named_what_shows_them(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bench = Workbench("mine")
+    bench.pictures, bench.chosen = "those found alone", "Grid"
+    assert said(bench.tabs["Grid"]) == (
+        "No picture was found yet: drop some on the tab “Where from?”."
+    )
+    inspected = tmp_path / "mine/inspected"
+    inspected.mkdir(parents=True)
+    for name in ("red", "blue"):
+        Image.new("RGB", (64, 64), name).save(inspected / f"{name}.png")
+    bench.pictures = "the whole store"
+    told = "But 2 pictures were found: choose “with those found” in “pictures” above."
+    for title in ("Grid", "Report"):
+        bench.chosen = title
+        assert told in said(bench.tabs[title]) and bench.tabs[title].widget is None
+    write(bench.tabs["Report"], "Found")
+    assert told in said(bench.tabs["Report"])
+    bench.pictures = "with those found"
+    assert len(bench.value) == 2
+    shutil.copytree(root / "images", "mine/images")
+    other = Workbench("mine")
+    other.pictures, other.chosen = "those found alone", "Grid"
+    assert len(other.store) >= 8 and other.value["found_as"].tolist() == ["blue.png", "red.png"]
+    assert len(other.tabs["Grid"].widget.in_view()) == 2
+    other.chosen = "Report"
+    write(other.tabs["Report"], "Found")
+    assert "about 2 pictures, with what “Grid” shows" in said(other.tabs["Report"])
+    names: dict = {}
+    exec(other.code, names)
+    assert sorted(names["results"]["found_as"]) == ["blue.png", "red.png"]

@@ -72,6 +72,7 @@ class Tab(ipywidgets.VBox):
         self._turn = threading.RLock()  # a click may be handled while that before it still is
         self.widget: Any = None
         self.changed: Callable[[], None] = lambda: None  # has the notebook's picture drawn anew
+        self.explain_empty: Callable[[], str] = lambda: EMPTY
         self._still, self._changes = "", 0  # what `static` gave, and how often it has changed
         self._shown: pd.DataFrame | None = None
         self._said, self._place = ToldLine(), ipywidgets.VBox()
@@ -145,7 +146,7 @@ class Tab(ipywidgets.VBox):
 
     def _look_up(self) -> None:
         if self.needs_pictures and self._read().empty:
-            self.say(EMPTY)
+            self.say(self.explain_empty())
         elif self.widget is None:
             self._begin()
         else:
@@ -192,7 +193,7 @@ class Tab(ipywidgets.VBox):
         """Reads the pictures' frame, which the next widget is about."""
         self._shown = self._read()
         if self._shown.empty:
-            raise ValueError(EMPTY)
+            raise ValueError(self.explain_empty())
         return self._shown
 
     def _forget_error(self) -> None:
