@@ -27,6 +27,7 @@ from ...store.opinions import VOTES
 from ...store.store import Store
 from ...watermark.folders import list_files
 from ..compare.compare import Compare
+from ..forms import find_form
 from ..inspector.inspector import MOST, WatermarkInspector
 from ..judge.judge import Judge
 from ..panel import Kept, render_message
@@ -34,7 +35,7 @@ from ..raters import name_rater
 from ..seed_grid.grid import SeedGrid
 from ..sweep_form.form import SweepForm
 from ..told import ToldLine
-from .beside import BY_RECIPE, find_beside, offer_beside, render_beside
+from .beside import BY_RECIPE, COMPARE, FILL, NotMade, find_beside, offer_beside, render_beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -497,14 +498,14 @@ class OriginTab(Tab):
     caption = "Where these pictures come from, as far as their files and their pixels tell"
     needs_pictures = False
 
-    def __init__(self, read: Read, folder: str) -> None:
-        self._folder = folder
+    def __init__(self, read: Read, store: Store, folder: str) -> None:
+        self._store, self._folder = store, folder
         self._tested: set[str] = set()  # the paths of pictures of the store
         button = make_button(
             "Test these pictures", self._test, self, f"At most {MOST:,} of the store; or drop files"
         )
         remade = make_button(
-            "Compare with one made here",
+            COMPARE,
             self._set_beside,
             self,
             "The chosen picture beside what was made here, as “beside” says",
@@ -515,20 +516,33 @@ class OriginTab(Tab):
         self._earlier = make_button(
             "", self._show_earlier, self, f"Files that were dropped here before, kept in {folder}"
         )
-        for each in (button, remade, self._earlier):
+        self._lacks: Any = None  # the recipe that nothing was made of
+        self._fill = make_button(
+            FILL, lambda: find_form()(self._lacks), self, "Fills the form in with that recipe"
+        )
+        for each in (button, remade, self._earlier, self._fill):
             each.layout.width = "auto"
+        self.beside.observe(lambda _: self._forget_error(), "value")
         super().__init__(read, button, self._earlier, remade, self.beside)
 
     def come_up(self) -> None:
         super().come_up()
         self.try_to(self._offer_beside)
 
+    def say(self, text: str, kind: str = "note") -> None:
+        super().say(text, kind)
+        if kind != "error" and self._fill in self._place.children:  # it belongs to that error
+            self._place.children = [self.widget]
+
     def _offer_beside(self) -> None:
         """Offers what is here now, and keeps what is chosen if it can."""
-        before, options = self.beside.value, offer_beside(self._read())
-        values = [value for _, value in options]
-        self.beside.options = options
-        self.beside.value = before if before in values else (BY_RECIPE, "")
+        before, words = self.beside.value, self.beside.label
+        options = offer_beside(self._read(), self._store)
+        if before is not None and before not in [value for _, value in options]:
+            options.append((words, before))
+        if options != list(self.beside.options):
+            self.beside.options = options  # which chooses the first of them
+            self.beside.value = before or (BY_RECIPE, "")
 
     @property
     def is_stale(self) -> bool:
@@ -583,7 +597,12 @@ class OriginTab(Tab):
         self._offer_beside()
         self._place.children = [self.widget]
         picture = self.widget.picture
-        path = find_beside(picture, self._read(), self.beside.value)
+        try:
+            path = find_beside(picture, self._store, self.beside.value)
+        except NotMade as error:
+            self._lacks = error.given
+            self._place.children = [self._fill, self.widget]
+            raise
         shown = render_beside(picture, path, self.beside.label)
         self.say("")
         self._place.children = [ipywidgets.HTML(shown), self.widget]

@@ -50,11 +50,11 @@ class Workbench(Kept, ipywidgets.VBox):
     chosen : str
         The title of the tab in front; can be set and observed.
     pictures : {"the last run", "the whole store", "with those found", "those found alone"}
-        What the other tabs are about, else the name of a run: the last run once there is one; can
-        be set and observed.
-        It is known again when Python has been started anew, as up to ten runs before it are, whose
-        names say when they were and of what. Found are the files that were dropped
-        on "Where from?", and those that `read_pictures(..., store)` has kept in the store.
+        What the other tabs are about, else the name of a run. It is the last run once there is one,
+        unless those found are chosen; can be set and observed. The last run is known again when
+        Python has been started anew, as up to ten runs before it are, whose names say when they
+        were and of what. Found are the files that were dropped on "Where from?", and those that
+        `read_pictures(..., store)` has kept in the store.
     value : DataFrame
         The pictures that the tabs are about.
 
@@ -80,7 +80,7 @@ class Workbench(Kept, ipywidgets.VBox):
         seen: list[Tab] = [GridTab(self._frame), *people]
         dropped = f"{folder}/inspected"
         self._found = Found(self.store, Path(dropped).expanduser())
-        origin = OriginTab(self._frame, dropped)
+        origin = OriginTab(self._frame, self.store, dropped)
         report = ReportTab(self._frame, self.store, self._found, [*seen, origin])
         self.tabs: dict[str, Tab] = {tab.title: tab for tab in (self._sweep, *seen, origin, report)}
         self._last = LastRun(self.store)
@@ -172,7 +172,8 @@ class Workbench(Kept, ipywidgets.VBox):
             workers.submit(self._last.keep)
             self._link.unlink()  # other options choose the first of them
             self._scope.options = self._list_choices()
-            self.pictures = LAST
+            if self.pictures not in (FOUND, ALONE):
+                self.pictures = LAST
             self._link.link()
         for title, tab in self.tabs.items():
             tab.behind = self.pictures == LAST
