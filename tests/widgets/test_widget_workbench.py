@@ -997,3 +997,31 @@ def test_what_was_not_made_yet_is_made_and_compared_without_choosing_again(tmp_p
     tab.beside.value = kept = dict(tab.beside.options)["found: found.png"]
     bench.pictures = "the last run"
     assert tab.beside.value == kept and tab.beside.label == "found: found.png"
+
+
+def test_what_a_comparison_has_shown_is_known_again_in_the_next_workbench(
+    root, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root / "images", "mine/images")
+    Path("mine/inspected").mkdir()
+    bench = Workbench("mine")
+    shutil.copy(bench.value["path"].iloc[0], "mine/inspected/found.png")
+    Image.new("RGB", (300, 300)).save("mine/inspected/other.png")
+    for again in (False, True):
+        bench = Workbench("mine")
+        bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+        click(tab._earlier)
+        tab.widget.wait()
+        if not again:
+            assert tab.widget.picture.beside == "" and tab.widget.names[0] == "found.png"
+            click(find_button(tab, "Compare with one made here"))
+    told = tab.widget.picture.beside
+    assert "is identical to the found one, in every pixel" in told
+    assert [told in write_answer(p, "-")["sentences"] for p in tab.widget._pictures] == [
+        True,
+        False,
+    ]
+    bench.chosen = "Report"
+    write(bench.tabs["Report"], "Again")
+    assert "identical to the found one" in Path("reports/mine.html").read_text("utf-8")

@@ -606,7 +606,7 @@ class OriginTab(Tab):
         shown = render_beside(picture, path, self.beside.label)
         self.say("")
         self._place.children = [ipywidgets.HTML(shown), self.widget]
-        self.widget.compared += 1
+        self.widget.keep_beside()
         self.renew()
 
     def _test(self) -> None:
