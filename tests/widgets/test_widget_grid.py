@@ -16,6 +16,7 @@ import pytest
 import traitlets
 from conftest import draw_scene
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from scipy.stats import binomtest
 from test_widget_panel import Line, Page, idle, shown  # noqa: F401
 
@@ -447,6 +448,19 @@ def test_a_found_picture_without_a_recipe_is_told_as_such(results, tmp_path):
     assert gone["recipe"] and not gone["lacks"]["recipe"]
     assert "the model v1-5-pruned-emaonly is not here" in gone["lacks"]["place"]
     assert "“open in a form” lets you take another model" in gone["lacks"]["place"]
+
+
+def test_a_found_picture_opens_in_a_form_under_the_name_that_its_model_has_here(tmp_path):
+    info = PngInfo()
+    info.add_text(
+        "parameters",
+        "a cat\nSteps: 1, Sampler: Euler, CFG scale: 1, Seed: 0, Size: 64x64,"
+        " Model: v1-5-pruned-emaonly",
+    )
+    picture().save(tmp_path / "found.png", pnginfo=info)
+    frame = read_pictures(tmp_path / "found.png", progress=False)
+    request = SeedGrid(frame)._cells.lend_request(0)
+    assert frame["model"][0] == "v1-5-pruned-emaonly" and request.model == "sd-v1-5"
 
 
 def test_recipes_are_told_exactly_and_measurements_as_far_as_they_are_worth(tmp_path):
