@@ -53,6 +53,8 @@ def find(name: str) -> Model:
         return model
     unfinished = describe_unfinished(name, (name,)) if REPOSITORY.fullmatch(name) else ""
     known = find_by_file(name)
+    if known != name:
+        require_here(name, known)
     near = suggest(name, MODELS).strip(";") or "."
     hint = near if known == name else f"; that is the file of {known!r}: take that."
     raise ValueError(
@@ -62,6 +64,15 @@ def find(name: str) -> Model:
         " repository on the hub, owner/name, that `hf download` has put into the cache; nothing is"
         " downloaded"
     )
+
+
+def require_here(file: str, name: str) -> None:
+    """Refuses the name of a checkpoint's file whose model is not here, and says how to get that."""
+    try:
+        find_row(name)
+    except (OSError, ValueError) as error:
+        told = f"unknown model {file!r}, the file of {name!r}: {error}"
+        raise type(error)(told) from None
 
 
 @dataclass(frozen=True)

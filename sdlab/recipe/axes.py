@@ -57,6 +57,9 @@ def read_numbers(text: str, *, whole: bool, name: str = "axis") -> list[int] | l
             found += list_range(*match.groups(), whole=whole, item=item, name=name)
         else:
             sign = " (a step needs its sign: (+1))" if re.search(r"\(\s*\d", item) else ""
+            parts = re.split(r"[\s;]+", item)
+            if len(parts) > 1 and all(re.fullmatch(NUMBER, part) for part in parts):
+                sign = f": commas part numbers, as in “{', '.join(parts)}”"
             raise ValueError(
                 f"{name}: {item!r} is neither a number nor a range{sign}; {RANGE_HELP}"
             )

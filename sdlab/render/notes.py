@@ -185,7 +185,7 @@ def expect_at(size: tuple[int, int], learned: tuple[int, int]) -> str | None:
     """Says what to expect of a (width, height) far from the learned one; None if it is near."""
     share = math.prod(size) / math.prod(learned)
     if share > 2:
-        return "things that are there twice, or run on"
+        return "the same thing several times in a picture, or things drawn out long"
     if share < 0.5 or any(2 * side < own for side, own in zip(size, learned)):
         return "parts of things, and little that is clear"
     return None

@@ -219,6 +219,22 @@ def test_of_several_revisions_main_is_taken_and_recorded(random_v1, empty_machin
         find("someone/another")
 
 
+def test_the_name_of_a_checkpoint_s_file_leads_to_its_model_or_says_how_to_get_it(
+    random_v1, empty_machine
+):
+    with pytest.raises(FileNotFoundError) as told:
+        find("v1-5-pruned-emaonly")
+    first, _, more = f"{told.value}".partition("\n")
+    assert first.startswith(
+        "unknown model 'v1-5-pruned-emaonly', the file of 'sd-v1-5': model 'sd-v1-5' ("
+    )
+    assert "not on this machine" in first and "take tiny-v1, which comes with sdlab" in first
+    assert "hf download" in more and "take that" not in f"{told.value}"
+    put(empty_machine, MODELS["sd-v1-5"].hub, random_v1, ref="main", commit="abc")
+    with pytest.raises(ValueError, match="that is the file of 'sd-v1-5': take that"):
+        find("v1-5-pruned-emaonly")
+
+
 def test_an_interrupted_download_of_a_revision_gives_way_or_is_named(random_v1, empty_machine):
     hub = "someone/a-finetune"
     broken, whole = (

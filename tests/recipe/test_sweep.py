@@ -59,7 +59,9 @@ def test_real_ranges_end_where_they_say_and_are_exact(text, values):
     "text, says",
     [
         ("1-5(1)", r"a step needs its sign"),
-        ("a", "neither a number nor a range"),
+        ("a", "neither a number nor a range; ranges"),
+        ("1, 3 6; 9", "nor a range: commas part numbers, as in “3, 6, 9”; ranges are written"),
+        ("3 a", "neither a number nor a range; ranges"),
         ("1-5 (-1)", "never arrives"),
         ("1-5 (+0)", "never arrives"),
         ("0-1 (+x)", "not a step"),

@@ -398,7 +398,7 @@ def test_stretched_inputs_are_spoken_of_once_in_a_plan(tmp_path):
         (64, 64, None),
         (64, 96, None),
         (32, 64, None),
-        (128, 128, "has learned pictures of 64x64; at 128x128 expect things that are"),
+        (128, 128, "has learned pictures of 64x64; at 128x128 expect the same thing several"),
         (40, 40, "expect parts of things"),
         (24, 96, "expect parts of things"),
     ],

@@ -470,6 +470,19 @@ def test_of_a_found_picture_only_what_its_file_says_is_told(results, tmp_path):
     assert (own["eta"], own["clip_skip"]) == ("0", "0")  # these were so
 
 
+def test_a_found_picture_opens_in_a_form_under_the_name_that_its_model_has_here(tmp_path):
+    info = PngInfo()
+    info.add_text(
+        "parameters",
+        "a cat\nSteps: 1, Sampler: Euler, CFG scale: 1, Seed: 0, Size: 64x64,"
+        " Model: v1-5-pruned-emaonly",
+    )
+    picture().save(tmp_path / "found.png", pnginfo=info)
+    frame = read_pictures(tmp_path / "found.png", progress=False)
+    request = SeedGrid(frame)._cells.lend_request(0)
+    assert frame["model"][0] == "v1-5-pruned-emaonly" and request.model == "sd-v1-5"
+
+
 def test_recipes_are_told_exactly_and_measurements_as_far_as_they_are_worth(tmp_path):
     frame = frame_of([CAT.but(guidance_scale=7.123456), CAT], tmp_path).assign(
         bytes=[12345.678, 3.0]

@@ -494,10 +494,12 @@ def test_a_found_picture_is_compared_with_the_one_that_its_recipe_made_here(benc
     tab.widget.chosen = 3
     click(button)
     assert "states no recipe" in said(tab) and list(tab._place.children) == [tab.widget]
-    bench.tabs["Where from?"]._read = lambda: bench.value[:0]
+    bench.store = bench.tabs["Where from?"]._store = Store("another")
     tab.widget.chosen = 0
     click(button)
-    assert "press “open in a form”" in said(tab)
+    assert "press “Open it in the form” below" in said(tab)
+    tab.widget.chosen = 1
+    assert said(tab) == "" and list(tab._place.children) == [tab.widget]
 
 
 def copy_texts(path):
@@ -779,7 +781,8 @@ def test_earlier_runs_can_be_chosen_also_by_the_next_workbench(tmp_path, monkeyp
     until(lambda: "a fox" in (tmp_path / "mine/workbench-run.json").read_text("utf-8"))
     for each in (bench, Workbench("mine")):
         *first, fox, cat = each._scope.options
-        assert first == ["the whole store", "the last run", "with those found"]
+        assert first[:2] == ["the whole store", "the last run"]
+        assert first[2:] == ["with those found", "those found alone"]
         assert fox.endswith(": 1 picture of a fox") and cat.endswith(": 1 picture of a cat")
         each.pictures = cat
         assert list(each.value["prompt"]) == ["a cat"] and each._scope.value == cat
@@ -923,7 +926,8 @@ def test_a_found_picture_is_set_beside_what_another_model_made_or_any_picture(tm
     own = tab.widget.request.but(model="tiny-v1", weights=None)
     run([own, own.but(seed=3)], bench.store, progress=False)
     click(button)
-    assert "not on this machine" in said(tab) and "choose in “beside”" in said(tab)
+    first = tab._said.value.partition("<details")[0]  # the rest is shown on demand
+    assert "not on this machine" in first and "Choose in “beside” with which model that" in first
     tab.beside.value = ("model", "tiny-v1")
     click(button)
     shown = tab._place.children[0].value
@@ -960,3 +964,127 @@ def test_what_was_seen_beside_another_picture_is_passed_on_with_the_answer(bench
     bench.chosen = "Report"
     write(bench.tabs["Report"], "Found")
     assert "identical to the found one" in (tmp_path / "reports/cats.html").read_text("utf-8")
+
+
+def test_a_report_tells_which_parts_are_not_there_yet_and_what_is_in_it(
+    root, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root, "mine")
+    Path("mine/inspected").mkdir()
+    for name in ("one.png", "two.png"):
+        Image.new("RGB", (300, 300)).save(f"mine/inspected/{name}")
+    bench = Workbench("mine")
+    bench.chosen, report = "Report", bench.tabs["Report"]
+    lacking = lambda: re.sub("<[^>]+>", "", report._lacking.value)
+    assert lacking() == (
+        "Not among the parts yet: “Grid” (choose that tab once) and “Where from?” (choose that tab,"
+        " and press “Show 2 pictures of before” there)."
+    )
+    write(report, "Bare")
+    about = f"It is about {len(bench.value)} pictures, "
+    assert f"{about}without what any other tab shows." in said(report)
+    bench.chosen = "Grid"
+    bench.chosen = "Where from?"
+    click(bench.tabs["Where from?"]._earlier)
+    bench.tabs["Where from?"].widget.wait()
+    bench.chosen = "Report"
+    assert lacking() == "" and report.parts["Where from?"].layout.display == ""
+    write(report, "Whole")
+    assert f"{about}with what “Grid” and “Where from?” shows." in said(report)
+
+
+def test_where_pictures_were_found_alone_it_is_named_what_shows_them(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bench = Workbench("mine")
+    bench.pictures, bench.chosen = "those found alone", "Grid"
+    assert said(bench.tabs["Grid"]) == (
+        "No picture was found yet: drop some on the tab “Where from?”."
+    )
+    inspected = tmp_path / "mine/inspected"
+    inspected.mkdir(parents=True)
+    for name in ("red", "blue"):
+        Image.new("RGB", (64, 64), name).save(inspected / f"{name}.png")
+    bench.pictures = "the whole store"
+    told = "But 2 pictures were found: choose “with those found” in “pictures” above."
+    for title in ("Grid", "Report"):
+        bench.chosen = title
+        assert told in said(bench.tabs[title]) and bench.tabs[title].widget is None
+    write(bench.tabs["Report"], "Found")
+    assert told in said(bench.tabs["Report"])
+    bench.pictures = "with those found"
+    assert len(bench.value) == 2
+    shutil.copytree(root / "images", "mine/images")
+    other = Workbench("mine")
+    other.pictures, other.chosen = "those found alone", "Grid"
+    assert len(other.store) >= 8 and other.value["found_as"].tolist() == ["blue.png", "red.png"]
+    assert len(other.tabs["Grid"].widget.in_view()) == 2
+    other.chosen = "Report"
+    write(other.tabs["Report"], "Found")
+    assert "about 2 pictures, with what “Grid” shows" in said(other.tabs["Report"])
+    names: dict = {}
+    exec(other.code, names)
+    assert sorted(names["results"]["found_as"]) == ["blue.png", "red.png"]
+
+
+def test_what_was_not_made_yet_is_made_and_compared_without_choosing_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bench, info = Workbench("mine"), PngInfo()
+    info.add_text("parameters", A1111)
+    Path("mine/inspected").mkdir(parents=True)
+    Image.new("RGB", (64, 64), "red").save("mine/inspected/found.png", pnginfo=info)
+    bench.pictures, bench.chosen = "with those found", "Where from?"
+    tab, form = bench.tabs["Where from?"], bench.tabs["Sweep"].form
+    click(tab._earlier)
+    tab.widget.wait()
+    assert "its recipe with tiny-v1" in [words for words, _ in tab.beside.options]
+    tab.beside.value = ("model", "tiny-v1")
+    button = find_button(tab, "Compare with one made here")
+    click(button)
+    assert said(tab) == (
+        "⚠ Error: No picture was made here by the recipe in that file with tiny-v1: press “Open it"
+        " in the form” below, “Run” there, and then “Compare with one made here” once more."
+    )
+    click(tab._place.children[0])
+    assert bench.chosen == "Sweep" and form.fields["model"].value == ("tiny-v1",)
+    assert form.wait(60) and not form.errors
+    form.run().wait()
+    until(lambda: not form.running)
+    assert bench.pictures == bench._scope.value == "with those found"
+    bench.chosen = "Where from?"
+    assert tab.beside.value == ("model", "tiny-v1")
+    for pictures in ("the last run", "those found alone"):
+        bench.pictures = pictures
+        click(button)
+        assert said(tab) == "" and "made here: its recipe with" in tab._place.children[0].value
+    tab.beside.value = kept = dict(tab.beside.options)["found: found.png"]
+    bench.pictures = "the last run"
+    assert tab.beside.value == kept and tab.beside.label == "found: found.png"
+
+
+def test_what_a_comparison_has_shown_is_known_again_in_the_next_workbench(
+    root, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root / "images", "mine/images")
+    Path("mine/inspected").mkdir()
+    bench = Workbench("mine")
+    shutil.copy(bench.value["path"].iloc[0], "mine/inspected/found.png")
+    Image.new("RGB", (300, 300)).save("mine/inspected/other.png")
+    for again in (False, True):
+        bench = Workbench("mine")
+        bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+        click(tab._earlier)
+        tab.widget.wait()
+        if not again:
+            assert tab.widget.picture.beside == "" and tab.widget.names[0] == "found.png"
+            click(find_button(tab, "Compare with one made here"))
+    told = tab.widget.picture.beside
+    assert "is identical to the found one, in every pixel" in told
+    assert [told in write_answer(p, "-")["sentences"] for p in tab.widget._pictures] == [
+        True,
+        False,
+    ]
+    bench.chosen = "Report"
+    write(bench.tabs["Report"], "Again")
+    assert "identical to the found one" in Path("reports/mine.html").read_text("utf-8")

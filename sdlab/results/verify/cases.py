@@ -249,17 +249,15 @@ def read_foreign(path: Path) -> Case:
 def name_missing(fields: Mapping[str, Any], unread: str) -> str:
     """Names what is missing to render another program's picture; "" if nothing is known to be."""
     needed = ("seed", "num_inference_steps", "guidance_scale", "scheduler", "height", "width")
-    missing = [f"no {name}" for name in needed if name not in fields]
-    if "model" not in fields:
-        missing.append("no model")
-    else:
-        try:
-            find(str(fields["model"]))
-        except (OSError, TypeError, ValueError):
-            missing.append(f"the model {fields['model']!r}")
+    missing = [f"no {name}" for name in (*needed, "model") if name not in fields]
+    reasons = [join_words(missing)] if missing else []
+    try:
+        find(str(fields["model"])) if "model" in fields else None
+    except (OSError, TypeError, ValueError):
+        reasons.append(f"the model {fields['model']!r} is not on this machine")
     if "noise made" in unread:
-        missing.append(NOISE)
-    return join_words(missing) if missing else ""
+        reasons.append(NOISE)
+    return ". Besides, ".join(reasons)
 
 
 # Reports

@@ -39,7 +39,7 @@ from .pictures import (
     send_thumbnails,
 )
 from .recipe import find_recipe, make_request
-from .work import Work, count_verdicts, say_seconds
+from .work import Work, count_verdicts, say_seconds, searched
 
 PAUSE = 0.15  # seconds between two reports of what was found
 BATCH = 100  # thumbnails in an answer, at most
@@ -63,8 +63,9 @@ class WatermarkInspector(Panel):
     search : {"none", "crop", "size", "all"}
         What every picture is tested for at once; searches take seconds a picture.
     folder : path
-        Where dropped files are kept, so that `.code` can name them. What searches find is kept
-        beside it, in FOLDER.jsonl, and known again when Python has been started anew.
+        Where dropped files are kept, so that `.code` can name them. What searches find, and what
+        a comparison in `Workbench` has shown, is kept beside it, in FOLDER.jsonl, and known again
+        when Python has been started anew.
     false_positive_rate, trust_anchors
         As in `detect_watermark`.
 
@@ -267,6 +268,12 @@ class WatermarkInspector(Panel):
             self._search,
         )
         self._tell()
+
+    def keep_beside(self) -> None:
+        """Shows what was seen when the chosen picture was set beside another, and keeps it."""
+        name = searched.name(self.picture, self._work.asked)
+        self._work.kept.keep_beside(name, self.picture.beside)
+        self.compared += 1
 
     # What it looks like without a kernel
 

@@ -23,7 +23,7 @@ FRESH = "provenance"  # the file itself tells it, and may be read better next ti
 
 
 class KeptSearches:
-    """What searches have found, a line each of a text file; the last word counts.
+    """What searches have found and comparisons shown, a line each of a file; the last word counts.
 
     Parameters
     ----------
@@ -51,6 +51,18 @@ class KeptSearches:
             return
         said = {"picture": hash_name(name), "found": pack_value(found)}
         with suppress(OSError), self.file.open("ab") as file:  # what is found is shown all the same
+            file.write(b"\n" * bool(file.tell()) + json.dumps(said).encode())
+
+    def recall_beside(self, name: tuple | None) -> str:
+        """Gives what was seen when a file of that content was set beside another; "" if nothing."""
+        return "" if name is None else self._lines().get(f"beside {name[0]}", "")
+
+    def keep_beside(self, name: tuple | None, seen: str) -> None:
+        """Writes what was seen, whatever the version, for no detector has part in it."""
+        if name is None or not self.file.parent.is_dir():
+            return
+        said = {"picture": f"beside {name[0]}", "found": seen}
+        with suppress(OSError), self.file.open("ab") as file:
             file.write(b"\n" * bool(file.tell()) + json.dumps(said).encode())
 
     def _lines(self) -> dict[str, Any]:

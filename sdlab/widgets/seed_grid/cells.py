@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from ...models.catalogue import find_by_file
 from ...models.resolve import find
 from ...pictures import HASH
 from ...recipe.request import FIELDS, SPECS, Request, list_inputs
@@ -193,6 +194,8 @@ class Cells:
     def lend_request(self, i: int) -> Request:
         """Gives the recipe of a cell, whose input pictures other stores can have from now on."""
         request = self.find_request(i)
+        if i < len(self) and any(find_foreign(self.frame.iloc[[i]])):  # it names the model's file
+            request = request.but(model=find_by_file(request.model))
         if self.store is not None:
             self.store.inputs.lend(list_inputs([request]))
         return request

@@ -10,15 +10,17 @@ from markupsafe import Markup
 from PIL import Image
 
 from ...errors import FieldError
-from ...models.catalogue import find_by_file
+from ...models.catalogue import available, find_by_file
 from ...models.resolve import resolve
 from ...pictures import HASH, webp_bytes
-from ...results.frame import column_values, distinct_values, find_varying, select_own
+from ...recipe.request import Request
+from ...results.frame import column_values, distinct_values, find_varying, select_made, select_own
 from ...results.origins import name_foreign
 from ...results.pairs import draw_difference
 from ...results.verify.verdicts import Distance, measure_distance, write_size
+from ...store.store import Store
 from ..inspector.pictures import Picture, read_seen
-from ..inspector.recipe import make_request, read_recipe
+from ..inspector.recipe import find_recipe, make_request, read_recipe
 from ..pictures import render_image, write_captions
 
 if TYPE_CHECKING:
@@ -26,11 +28,13 @@ if TYPE_CHECKING:
 
 SIDE = 256  # pixels
 GAIN = 4.0
+FILL = "Open it in the form"  # the button that stands there then
 NOT_MADE = (
-    "None of the pictures chosen above was made by the recipe in that file{}: press “open in a"
-    " form” there, and then Run. {}"
+    "No picture was made here by the recipe in that file{}: press “{}” below, “Run” there, and"
+    " then “{}” once more."
 )
-OR_ELSE = "Or choose in “beside” with which model, or which picture."
+COMPARE = "Compare with one made here"
+OR_ELSE = "Choose in “beside” with which model that is here, or which picture."
 BY_RECIPE, WITH_MODEL, PICTURE = "recipe", "model", "picture"  # what it is set beside
 MOST = 500  # pictures that are offered
 HARDLY = 8  # levels that another machine may change
@@ -47,10 +51,22 @@ UNLIKE = (
 CAN_BE = " Other weights, another program or another machine can do that, too."
 
 
-def offer_beside(frame: pd.DataFrame) -> list[tuple[str, tuple[str, str]]]:
-    """Offers what a found picture can be set beside: (words, (kind, model or path))."""
+class NotMade(ValueError):
+    """Says that nothing was made of a recipe yet; `given` is what a form makes it from."""
+
+    def __init__(self, given: Path | Request, model: str) -> None:
+        super().__init__(NOT_MADE.format(f" with {model}" if model else "", FILL, COMPARE))
+        self.given = given
+
+
+def offer_beside(frame: pd.DataFrame, store: Store) -> list[tuple[str, tuple[str, str]]]:
+    """Offers what a found picture can be set beside: (words, (kind, model or path)).
+
+    These are the models that the store has pictures of, or that are here; and the frame's pictures.
+    """
     own = select_own(frame)
-    models = [str(m) for m in distinct_values(own, "model") if m is not None]
+    made = [str(m) for m in distinct_values(store.frame(), "model") if m is not None]
+    models = dict.fromkeys([*made, *available()])
     last = own[-MOST:][::-1]
     names = write_captions(last, find_varying(own)) if len(own) else []
     pictures = [
@@ -66,26 +82,30 @@ def offer_beside(frame: pd.DataFrame) -> list[tuple[str, tuple[str, str]]]:
     return [("its own recipe", (BY_RECIPE, "")), *with_model, *pictures, *others[-MOST:]]
 
 
-def find_beside(picture: Picture, frame: pd.DataFrame, chosen: tuple[str, str]) -> str:
+def find_beside(picture: Picture, store: Store, chosen: tuple[str, str]) -> str:
     """Finds the file of the picture here that another one is set beside.
 
     Raises
     ------
+    NotMade
+        None was made of its recipe.
     ValueError
-        Its file states no recipe, or none was made of that.
+        Its file states no recipe, or one of a model that is not here.
     """
     kind, name = chosen
     if kind == PICTURE:
         return name
     request = make_request(picture).but(weights=None)  # as a form runs it
+    model = name if kind == WITH_MODEL else ""
+    request = request.but(model=model) if model else request
     try:
-        key = resolve(request.but(model=name) if kind == WITH_MODEL else request).key
+        key = resolve(request).key
     except FieldError as error:
-        raise ValueError(f"{error}. {OR_ELSE}") from error
-    made = dict(zip(column_values(frame, "key"), column_values(frame, "path")))
-    if not made.get(key):
-        raise ValueError(NOT_MADE.format(f" with {name}" if kind == WITH_MODEL else "", OR_ELSE))
-    return made[key]
+        first, *more = f"{error}".split("\n")  # what follows is shown on demand
+        raise ValueError("\n".join([f"{first.rstrip('.')}. {OR_ELSE}", *more])) from error
+    if not (made := column_values(select_made(store.frame([key])), "path")):
+        raise NotMade(request if model else find_recipe(picture), model)
+    return made[0]
 
 
 def is_made(path: str | None) -> bool:

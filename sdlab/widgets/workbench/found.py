@@ -44,10 +44,7 @@ class Found:
         A copy of a file of the store is not found. Another file stays beside the same picture made
         here, with what was said of it.
         """
-        if self._read is None or self._read[0] != sorted(self._list_states()):
-            found = self._read_all()
-            self._read = sorted(self._list_states()), found
-        if (found := self._read[1]).empty:
+        if (found := self._read_when_changed()).empty:
             return own
         names = [Path(path).stem for path in found["path"]]
         marks = self._store.opinions.columns(pd.array(names, "string"))
@@ -68,6 +65,15 @@ class Found:
         if own.empty:
             return f"{made}results = {read}\n"
         return f"import pandas as pd\n{made}results = pd.concat([results, {read}])\n"
+
+    def __len__(self) -> int:
+        return len(self._read_when_changed())
+
+    def _read_when_changed(self) -> pd.DataFrame:
+        if self._read is None or self._read[0] != sorted(self._list_states()):
+            found = self._read_all()
+            self._read = sorted(self._list_states()), found
+        return self._read[1]
 
     def _list_states(self) -> Iterator[tuple]:
         """Lists the files, with what changes when one does."""

@@ -21,7 +21,8 @@ from ...results.verify import Verification, verify
 from ...store.files import write_whole
 from ...store.opinions import VERDICTS
 from ...store.store import Store
-from ..panel import is_voila, workers
+from ..panel import is_voila, render_message, workers
+from ..told import ToldLine
 from .found import Found
 from .tabs import SHORT, Read, Tab, make_button
 
@@ -71,7 +72,9 @@ class ReportTab(Tab):
         words = ipywidgets.VBox([self.heading, self.text, self.claim], layout={"width": "100%"})
         chosen = [*self.parts.values(), self.own, self.starred, self.again]
         shown = ipywidgets.HBox(chosen, layout={"width": "100%", "flex_flow": "row wrap"})
-        super().__init__(read, words, shown, self._write, self._code)
+        self._lacking = ToldLine()
+        self._lacking.layout.width = "100%"
+        super().__init__(read, words, shown, self._lacking, self._write, self._code)
         self._recall()
         for field in (self.heading, self.text, self.claim):
             field.observe(lambda _: workers.submit(self._keep), "value")
@@ -205,6 +208,13 @@ class ReportTab(Tab):
             self.parts[tab.title].layout.display = "" if tab.has_figure else "none"
         votes = any(tab.has_votes for tab in self._others)
         self.claim.layout.display = "" if votes else "none"
+        self.try_to(self._tell_lacking)
+
+    def _tell_lacking(self) -> None:
+        """Tells, where its box would be, by which click a part comes that is not there yet."""
+        ways = [f"“{tab.title}” ({way})" for tab in self._others if (way := tab.comes_by)]
+        told = f"Not among the parts yet: {join_words(ways)}." if ways else ""
+        self._lacking.value = render_message(told, "note", "sdl-tab-Report-lacking")
 
     def _tell_count(self) -> None:
         frame = self.read()
@@ -250,8 +260,9 @@ class ReportTab(Tab):
             )
         claims = [c for tab in chosen for c in tab.make_claims(self.claim.value.strip())]
         text, n = self.write_text() or None, min(self.again.value, len(frame))
+        parts = describe_parts(frame, [tab.title for tab in chosen])
         work = functools.partial(
-            self._make, self.path, self.heading.value, frame, figures, claims, text, n
+            self._make, self.path, self.heading.value, frame, figures, claims, text, n, parts
         )
         self._writing = True
         self.say("Writing…", "progress")
@@ -270,20 +281,29 @@ class ReportTab(Tab):
         claims: Sequence[Any],
         text: str | None,
         n: int,
+        parts: str,
     ) -> None:
         found = verify(frame, n) if n else None
         write_report(path, title, frame, *figures, text=text, claims=claims, verified=found)
         self._written[title] = path
-        self._tell(path, found)
+        self._tell(path, found, parts)
 
-    def _tell(self, path: Path, found: Verification | None) -> None:
-        said = escape((f" {found}" if found else "") + self._tell_left_out())
+    def _tell(self, path: Path, found: Verification | None, parts: str) -> None:
+        said = escape(f" {parts}" + (f" {found}" if found else "") + self._tell_left_out())
         href, name = escape(f"{VOILA * is_voila()}{path.as_posix()}"), escape(str(path))
         self._said.value = (
             '<div class="sdl-told" role="status">The report is at'
             f' <a href="{href}" target="_blank" style="text-decoration:underline">{name}</a>.{said}'
             "</div>"
         )
+
+
+def describe_parts(frame: pd.DataFrame, titles: Sequence[str]) -> str:
+    """Says what is in a report: how many pictures it is about, and what shows them."""
+    about = f"It is about {count_noun(len(frame), 'picture')}, "
+    if not titles:
+        return f"{about}without what any other tab shows."
+    return f"{about}with what {join_words([f'“{title}”' for title in titles])} shows."
 
 
 def describe_choice(frame: pd.DataFrame) -> str:

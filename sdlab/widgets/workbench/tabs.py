@@ -27,6 +27,7 @@ from ...store.opinions import VOTES
 from ...store.store import Store
 from ...watermark.folders import list_files
 from ..compare.compare import Compare
+from ..forms import find_form
 from ..inspector.inspector import MOST, WatermarkInspector
 from ..judge.begun import Begun, list_rounds
 from ..judge.judge import Judge
@@ -36,7 +37,7 @@ from ..raters import name_rater
 from ..seed_grid.grid import SeedGrid
 from ..sweep_form.form import SweepForm
 from ..told import ToldLine
-from .beside import BY_RECIPE, find_beside, offer_beside, render_beside
+from .beside import BY_RECIPE, COMPARE, FILL, NotMade, find_beside, offer_beside, render_beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +75,7 @@ class Tab(ipywidgets.VBox):
         self._turn = threading.RLock()  # a click may be handled while that before it still is
         self.widget: Any = None
         self.changed: Callable[[], None] = lambda: None  # has the notebook's picture drawn anew
+        self.explain_empty: Callable[[], str] = lambda: EMPTY
         self._still, self._changes = "", 0  # what `static` gave, and how often it has changed
         self._shown: pd.DataFrame | None = None
         self._said, self._place = ToldLine(), ipywidgets.VBox()
@@ -130,6 +132,11 @@ class Tab(ipywidgets.VBox):
         """Whether the store has what people said here before, and nothing of it is shown."""
         return False
 
+    @property
+    def comes_by(self) -> str:
+        """Says by which click there is something to show, for a report; "" if there is already."""
+        return ""
+
     def make_claims(self, text: str) -> list[Any]:
         """Makes what a report says of the votes, under that text."""
         return []
@@ -142,7 +149,7 @@ class Tab(ipywidgets.VBox):
 
     def _look_up(self) -> None:
         if self.needs_pictures and self._read().empty:
-            self.say(EMPTY)
+            self.say(self.explain_empty())
         elif self.widget is None:
             self._begin()
         else:
@@ -189,7 +196,7 @@ class Tab(ipywidgets.VBox):
         """Reads the pictures' frame, which the next widget is about."""
         self._shown = self._read()
         if self._shown.empty:
-            raise ValueError(EMPTY)
+            raise ValueError(self.explain_empty())
         return self._shown
 
     def _forget_error(self) -> None:
@@ -233,6 +240,11 @@ class GridTab(Tab):
 
     def __init__(self, read: Read) -> None:
         super().__init__(read, make_button(self.renews, self._look, self, "Shows all there is now"))
+
+    @property
+    def comes_by(self) -> str:
+        none = self.widget is not None or self._read().empty
+        return "" if none else "choose that tab once"
 
     def _begin(self) -> None:
         self._look()
@@ -510,14 +522,14 @@ class OriginTab(Tab):
     caption = "Where these pictures come from, as far as their files and their pixels tell"
     needs_pictures = False
 
-    def __init__(self, read: Read, folder: str) -> None:
-        self._folder = folder
+    def __init__(self, read: Read, store: Store, folder: str) -> None:
+        self._store, self._folder = store, folder
         self._tested: set[str] = set()  # the paths of pictures of the store
         button = make_button(
             "Test these pictures", self._test, self, f"At most {MOST:,} of the store; or drop files"
         )
         remade = make_button(
-            "Compare with one made here",
+            COMPARE,
             self._set_beside,
             self,
             "The chosen picture beside what was made here, as “beside” says",
@@ -528,20 +540,33 @@ class OriginTab(Tab):
         self._earlier = make_button(
             "", self._show_earlier, self, f"Files that were dropped here before, kept in {folder}"
         )
-        for each in (button, remade, self._earlier):
+        self._lacks: Any = None  # the recipe that nothing was made of
+        self._fill = make_button(
+            FILL, lambda: find_form()(self._lacks), self, "Fills the form in with that recipe"
+        )
+        for each in (button, remade, self._earlier, self._fill):
             each.layout.width = "auto"
+        self.beside.observe(lambda _: self._forget_error(), "value")
         super().__init__(read, button, self._earlier, remade, self.beside)
 
     def come_up(self) -> None:
         super().come_up()
         self.try_to(self._offer_beside)
 
+    def say(self, text: str, kind: str = "note") -> None:
+        super().say(text, kind)
+        if kind != "error" and self._fill in self._place.children:  # it belongs to that error
+            self._place.children = [self.widget]
+
     def _offer_beside(self) -> None:
         """Offers what is here now, and keeps what is chosen if it can."""
-        before, options = self.beside.value, offer_beside(self._read())
-        values = [value for _, value in options]
-        self.beside.options = options
-        self.beside.value = before if before in values else (BY_RECIPE, "")
+        before, words = self.beside.value, self.beside.label
+        options = offer_beside(self._read(), self._store)
+        if before is not None and before not in [value for _, value in options]:
+            options.append((words, before))
+        if options != list(self.beside.options):
+            self.beside.options = options  # which chooses the first of them
+            self.beside.value = before or (BY_RECIPE, "")
 
     @property
     def is_stale(self) -> bool:
@@ -550,6 +575,12 @@ class OriginTab(Tab):
     @property
     def has_figure(self) -> bool:
         return self.widget is not None and bool(self.widget.names)
+
+    @property
+    def comes_by(self) -> str:
+        if self.has_figure or not (files := self._list_earlier()):
+            return ""
+        return f"choose that tab, and press “{name_earlier(files)}” there"
 
     def list_own(self) -> set[str]:
         return set()
@@ -569,13 +600,14 @@ class OriginTab(Tab):
 
     def _list_earlier(self) -> list[str]:
         """Lists the files that were dropped before and are not shown."""
-        folder, known = Path(self._folder).expanduser(), set(self.widget.paths)
+        folder = Path(self._folder).expanduser()
+        known = set() if self.widget is None else set(self.widget.paths)
         files = list_files(folder) if folder.is_dir() else ()
         return [file for file in files if file and file not in known]
 
     def _offer_earlier(self) -> None:
         files = self._list_earlier()
-        self._earlier.description = f"Show {count_noun(len(files), 'picture')} of before"
+        self._earlier.description = name_earlier(files)
         self._earlier.layout.display = "" if files else "none"
 
     def _show_earlier(self) -> None:
@@ -589,12 +621,17 @@ class OriginTab(Tab):
         self._offer_beside()
         self._place.children = [self.widget]
         picture = self.widget.picture
-        path = find_beside(picture, self._read(), self.beside.value)
         own = self.beside.value[0] == BY_RECIPE
+        try:
+            path = find_beside(picture, self._store, self.beside.value)
+        except NotMade as error:
+            self._lacks = error.given
+            self._place.children = [self._fill, self.widget]
+            raise
         shown = render_beside(picture, path, self.beside.label, own)
         self.say("")
         self._place.children = [ipywidgets.HTML(shown), self.widget]
-        self.widget.compared += 1
+        self.widget.keep_beside()
         self.renew()
 
     def _test(self) -> None:
@@ -611,6 +648,11 @@ class OriginTab(Tab):
         if len(new) > room:
             self.say(f"{len(new) - room:,} of {count_noun(len(frame), 'picture')} are not tested.")
         self.renew()
+
+
+def name_earlier(files: list[str]) -> str:
+    """Names the button that shows files that were dropped before."""
+    return f"Show {count_noun(len(files), 'picture')} of before"
 
 
 def list_sides(frame: pd.DataFrame) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 import traitlets
 from markupsafe import Markup
 
-from ...results.frame import select_made
+from ...results.frame import count_noun, find_foreign, select_made
 from ...store.store import Store, open_store
 from ..code import name_folder
 from ..forms import forget_form, note_form
@@ -20,7 +20,7 @@ from .found import Found
 from .keys import BenchKeys
 from .last_run import LastRun
 from .report_tab import ReportTab
-from .tabs import CompareTab, GridTab, JudgeTab, OriginTab, SweepTab, Tab
+from .tabs import EMPTY, CompareTab, GridTab, JudgeTab, OriginTab, SweepTab, Tab
 
 STILL_BYTES = 4_000_000  # of the pictures of all tabs but that in front
 LEFT_OUT = Markup(
@@ -28,6 +28,12 @@ LEFT_OUT = Markup(
     " notebook is saved is there as a whole.</p>"
 )
 LAST, ALL, FOUND = "the last run", "the whole store", "with those found"
+ALONE = "those found alone"
+NONE_MADE = (
+    "No picture was made here yet: the tab “Sweep” makes some. But {} found: choose “{}” in"
+    " “pictures” above."
+)
+NONE_FOUND = "No picture was found yet: drop some on the tab “Where from?”."
 
 
 class Workbench(Kept, ipywidgets.VBox):
@@ -44,11 +50,12 @@ class Workbench(Kept, ipywidgets.VBox):
         {title: the tab}; its `widget` is the one that is shown there.
     chosen : str
         The title of the tab in front; can be set and observed.
-    pictures : {"the last run", "the whole store", "with those found"}, or the name of a run
-        What the other tabs are about: the last run once there is one; can be set and observed.
-        It is known again when Python has been started anew, as up to ten runs before it are, whose
-        names say when they were and of what. Found are the files that were dropped
-        on "Where from?", and those that `read_pictures(..., store)` has kept in the store.
+    pictures : {"the last run", "the whole store", "with those found", "those found alone"}
+        What the other tabs are about, else the name of a run. It is the last run once there is one,
+        unless those found are chosen; can be set and observed. The last run is known again when
+        Python has been started anew, as up to ten runs before it are, whose names say when they
+        were and of what. Found are the files that were dropped on "Where from?", and those that
+        `read_pictures(..., store)` has kept in the store.
     value : DataFrame
         The pictures that the tabs are about.
 
@@ -74,7 +81,7 @@ class Workbench(Kept, ipywidgets.VBox):
         seen: list[Tab] = [GridTab(self._frame), *people]
         dropped = f"{folder}/inspected"
         self._found = Found(self.store, Path(dropped).expanduser())
-        origin = OriginTab(self._frame, dropped)
+        origin = OriginTab(self._frame, self.store, dropped)
         report = ReportTab(self._frame, self.store, self._found, [*seen, origin])
         self.tabs: dict[str, Tab] = {tab.title: tab for tab in (self._sweep, *seen, origin, report)}
         self._last = LastRun(self.store)
@@ -93,7 +100,7 @@ class Workbench(Kept, ipywidgets.VBox):
         self._link = ipywidgets.link((self, "pictures"), (self._scope, "value"))
         self.observe(self._come_up, ["chosen", "pictures"])
         for tab in self.tabs.values():
-            tab.changed = self.refresh_soon
+            tab.changed, tab.explain_empty = self.refresh_soon, self._explain_empty
         forget_form(self._sweep.form.open_recipe)
         note_form(self._open)
 
@@ -141,11 +148,22 @@ class Workbench(Kept, ipywidgets.VBox):
         if self.pictures in self._last.earlier:
             return select_made(self.store.frame(self._last.earlier[self.pictures]))
         frame = self.store.frame()
-        return select_made(self._found.join(frame) if self.pictures == FOUND else frame)
+        if self.pictures not in (FOUND, ALONE):
+            return select_made(frame)
+        every = self._found.join(frame)
+        return select_made(every[find_foreign(every)] if self.pictures == ALONE else every)
+
+    def _explain_empty(self) -> str:
+        """Says why there is no picture, and by which click there are some."""
+        if self.pictures == ALONE:
+            return NONE_FOUND
+        if not (n := len(self._found)):
+            return EMPTY
+        return NONE_MADE.format(f"{count_noun(n, 'picture')} {'was' if n == 1 else 'were'}", FOUND)
 
     def _list_choices(self) -> list[str]:
         """Lists what the other tabs can be about."""
-        return [ALL, *[LAST] * bool(self._last.keys), FOUND, *self._last.earlier]
+        return [ALL, *[LAST] * bool(self._last.keys), FOUND, ALONE, *self._last.earlier]
 
     def _ran(self, change: Any) -> None:
         """Takes the pictures of a run when it begins, and has the tabs follow when it ends, too."""
@@ -155,7 +173,8 @@ class Workbench(Kept, ipywidgets.VBox):
             workers.submit(self._last.keep)
             self._link.unlink()  # other options choose the first of them
             self._scope.options = self._list_choices()
-            self.pictures = LAST
+            if self.pictures not in (FOUND, ALONE):
+                self.pictures = LAST
             self._link.link()
         for title, tab in self.tabs.items():
             tab.behind = self.pictures == LAST
