@@ -249,6 +249,16 @@ def test_a_form_is_filled_in_from_pictures_prompts_and_last_time(notebook):
     expect(form.get_by_label("seed", exact=True)).to_have_value("7")
     expect(form.get_by_text("Filled in from made.png")).to_be_visible()
     form.get_by_role("button", name="Input pictures").press("Enter")
+    upload = form.locator(".sdl-field-image .widget-upload")
+    expect(upload).to_have_text("Upload image")  # without a count
+    with nb.page.expect_file_chooser() as chosen:
+        upload.press("Enter")
+    chosen.value.set_files(nb.folder / "drawing.png")
+    expect(image).to_have_value("drawing.png (uploaded)")
+    nb.page.wait_for_timeout(500)  # Python takes the file away, and the button is drawn anew
+    expect(upload).to_have_text("Upload image")
+    image.fill("")
+    image.blur()
     form.locator(".sdl-field-image").evaluate(DROP, ["drawing.png", files["drawing.png"]])
     expect(image).to_have_value("drawing.png (uploaded)")
     form.get_by_label("begin with").select_option(index=1)

@@ -56,6 +56,7 @@ function listen(form, { model, line, hint }) {
   runByKey(form, line, tell);
   catchDrops(form, line);
   openByButton(form, line);
+  dropCounts(form);
   sayTyping(form);
 }
 
@@ -231,6 +232,16 @@ function openByButton(form, line) {
   form.addEventListener("click", ({ target }) => {
     if (target.closest(".sdl-open")) input.click();
   });
+}
+
+// A button for uploads counts the files that it holds: the form takes them away, so it says 0.
+function dropCounts(form) {
+  const drop = () => {
+    for (const { lastChild: text } of form.querySelectorAll(".sdl-given .widget-upload"))
+      if (text?.data?.endsWith(")")) text.data = text.data.replace(/ \(\d+\)$/, "");
+  };
+  new MutationObserver(drop).observe(form, { subtree: true, childList: true });
+  drop();
 }
 
 async function sendFile(file, field, line) {
