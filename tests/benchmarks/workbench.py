@@ -64,10 +64,10 @@ def measure_round(lab: Lab, context: Any) -> dict[str, float]:
     first = page.evaluate(TIMED, [RUN, SKETCH])
     notebook.save()
     begun = time.perf_counter()
-    page.reload()
+    notebook._go(f"doc/tree/{notebook._place}")  # the page's own address is that of no notebook
     page.wait_for_function(MOVED, polling=20, timeout=PATIENCE)
     moving = time.perf_counter() - begun
-    notebook._call("ready", True)
+    notebook._call("find")
     assert notebook.kernel("form.running"), "the job was over before it was to be stopped"
     stopped = page.evaluate(TIMED, [INTERRUPT, IDLE])
     notebook.expect_kernel("form.job.state", "stopped")
