@@ -164,8 +164,9 @@ def describe_schedules(frame: pd.DataFrame) -> list[str]:
     natives: dict[str, Native] = {}
     for request in read_requests(own.drop_duplicates(alike)):
         with suppress(FieldError):
-            found = natives.setdefault(request.model, native(request.model))
-            cells.append(resolve(request, found))
+            if request.model not in natives:
+                natives[request.model] = native(request.model)
+            cells.append(resolve(request, natives[request.model]))
     return list(collect_finished(cells, natives).values())
 
 

@@ -172,6 +172,8 @@ def test_above_and_below_are_judged_too(frame_of, relation):
         ("a cat on top of a red heart", None),
         ("a cat on the left, a red heart on the right", None),
         ("a cat or a dog", False),
+        ("a cat, and a red heart!", True),
+        ("(a cat:1.3) and a red heart", None),
         ("a cat or a red heart", None),
         ("a dog on a grass background", False),
     ],

@@ -1081,6 +1081,7 @@ def test_what_a_comparison_has_shown_is_known_again_in_the_next_workbench(
             click(find_button(tab, "Compare with one made here"))
     told = tab.widget.picture.beside
     assert "is identical to the found one, in every pixel" in told
+    assert tab.widget.picture.repeated and "note is true" not in tab.widget.picture.answer.unknown
     assert [told in write_answer(p, "-")["sentences"] for p in tab.widget._pictures] == [
         True,
         False,

@@ -116,13 +116,14 @@ def score_objects(
         values = [None if at is None else judge(asked, at) for asked, at in zip(named, found)]
         scores[f"objects_{name}"] = pd.array(values, "boolean")
     prompts, grounds = column_values(frame, "prompt"), column_values(scores, "objects_background")
+    asked = {each: (find_grounds(each or ""), list_unread(each or "")) for each in {*prompts}}
     drawn = [
-        None if at is None else is_drawn(prompt or "", at, ground)
-        for prompt, at, ground in zip(prompts, found, grounds)
+        None if at is None else is_drawn(wished, at, *asked[prompt], ground)
+        for prompt, wished, at, ground in zip(prompts, wishes, found, grounds)
     ]
     scores["objects_drawn"] = pd.array(drawn, "boolean")
-    unread = {prompt: " ".join(list_unread(prompt or "")) or None for prompt in {*prompts}}
-    scores["objects_unread"] = pd.array([unread[prompt] for prompt in prompts], "string")
+    unread = [" ".join(asked[prompt][1]) or None for prompt in prompts]
+    scores["objects_unread"] = pd.array(unread, "string")
     return scores
 
 
@@ -212,12 +213,17 @@ def is_related(wishes: Sequence[Wish], found: Found) -> bool | None:
     return all(told) if told else None
 
 
-def is_drawn(prompt: str, found: Found, ground: str | None) -> bool | None:
+def is_drawn(
+    wishes: Sequence[Wish],
+    found: Found,
+    grounds: Sequence[tuple[str, bool]],
+    unread: Sequence[str],
+    ground: str | None,
+) -> bool | None:
     """Tells whether things, relations and background are as the prompt says.
 
     None if it says nothing of that, or if all that was read of it is there but not all was read.
     """
-    wishes, grounds = find_wishes(prompt), find_grounds(prompt)
     if not wishes and not grounds:
         return None
     names = {name for name, _ in found}
@@ -230,7 +236,7 @@ def is_drawn(prompt: str, found: Found, ground: str | None) -> bool | None:
     kept = (is_right(wishes, found) is not False, is_related(wishes, found) is not False)
     if not all((*kept, *related, *stands)):
         return False
-    return None if list_unread(prompt) else True
+    return None if unread else True
 
 
 def is_judged(first: Wish, second: Wish) -> bool:
@@ -256,7 +262,9 @@ def list_unread(prompt: str) -> list[str]:
     for n, part in enumerate(parts):
         if 0 < n < len(wishes) and is_judged(*wishes[n - 1 : n + 1]):
             part = RELATION.sub("", part)
-        unread += [word for word in re.findall(r"[^\s,.;]+", part) if word not in LINKS | ruled_out]
+        unread += [
+            word for word in re.findall(r"\w[\w.'-]*", part) if word not in LINKS | ruled_out
+        ]
     sizes = [word for each in name_pattern().finditer(text) for word in each[0].split()]
     return [*unread, *(word for word in sizes if word in ("small", "big"))]
 

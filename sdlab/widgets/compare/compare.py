@@ -52,6 +52,7 @@ from .counts import (
     describe_count,
     describe_shown,
     describe_waiting,
+    name_votes,
 )
 from .sizes import describe_sizes, read_sizes
 from .still import render_pairs
@@ -259,10 +260,10 @@ class Compare(Panel):
         return self._select_votes().iloc[: 0 if self._ballot.under_way else None]
 
     @property
-    def awaits(self) -> bool:
-        """Whether only somebody without a name and without a vote is to vote blind: nobody yet.
+    def has_ended(self) -> bool:
+        """Whether the page waits for a blind vote, and all that were begun have ended.
 
-        Others have ended their votes on these pairs, and no vote can change any more.
+        No name is given, and no vote on these pairs can change any more.
         """
         votes = self._select_votes()
         settled = len(votes) and not votes["may_change"].any() and "" not in {*votes["rater"]}
@@ -475,23 +476,24 @@ class Compare(Panel):
         """Renders the pairs and their votes."""
         secret = f"A blind vote is under way, of the rater {name_rater(self.rater)}."
         said = [secret] if self._ballot.under_way else self.tally
-        return self._render(self._ballot, self._list_others(), [f"{self.note}.", *said])
+        return self._render(self._ballot, [f"{self.note}.", *said])
 
     def render_for_page(self) -> str:
         """Renders the pairs and their votes, also of others while nobody has begun to vote here.
 
         Nobody's blind vote is under way then, and what the live page shows stays blind.
         """
-        if not self.awaits:
+        if not self.has_ended:
             return self.static()
-        others = [Votes(self._votes.keeper, rater) for rater in dict.fromkeys(self.ended["rater"])]
-        ballot = Ballot(self._ballot.ids, others[0], blind=False, seed=self.seed)
-        own = [ballot.tally(*self._names)] if len(others) == 1 else []
+        first, *others = dict.fromkeys(self.ended["rater"])
+        votes = Votes(self._votes.keeper, first)
+        ballot = Ballot(self._ballot.ids, votes, blind=False, seed=self.seed)
+        own = [] if others else [ballot.tally(*self._names)]
         noted = " · ".join(filter(None, self._noted))
-        return self._render(ballot, others, [f"{noted}.", *own, *self._tell_all()])
+        return self._render(ballot, [f"{noted}.", *own, *self._tell_all()])
 
-    def _render(self, ballot: Ballot, others: Sequence[Votes], said: Sequence[str]) -> str:
-        """Renders the pairs, the votes of a ballot or of others, and what is said of them."""
+    def _render(self, ballot: Ballot, said: Sequence[str]) -> str:
+        """Renders the pairs, all votes unless they are secret, and what is said of them."""
         secret = ballot.under_way
         return render_pairs(
             self._pairing,
@@ -500,15 +502,8 @@ class Compare(Panel):
             names=self._names,
             unlike=[] if secret else [list(row) for row in list_differences(self._pairing)],
             note=" ".join(said),
-            others=others,
+            votes={} if secret else name_votes(self._list_votes(), self._names, self.rater),
         )
-
-    def _list_others(self) -> list[Votes]:
-        """Lists what each rater has said in this store; the page's own alone while it is blind."""
-        if self._ballot.under_way:
-            return []
-        raters = dict.fromkeys(self._votes.opinions.votes()["rater"])
-        return [Votes(self._votes.keeper, rater) for rater in raters]
 
     # What the page asks
 

@@ -22,6 +22,15 @@ def count_raters(table: pd.DataFrame, total: int) -> list[str]:
     return [f"{name_rater(rater)}: {n} of {total}" for rater, n in count.items()]
 
 
+def name_votes(table: pd.DataFrame, names: Sequence[str], own: str) -> dict[int, str]:
+    """Names the votes on each pair, and whose they are unless all are those of the rater `own`."""
+    named, said = {*table["rater"]} != {own}, dict[int, list[str]]()
+    for n, rater, vote in zip(*(column_values(table, name) for name in ("pair", "rater", "vote"))):
+        told = dict(zip(OTHER, names)).get(vote, vote)
+        said.setdefault(n, []).append(f"{name_rater(rater)}: {told}" if named else told)
+    return {n: "; ".join(told) for n, told in said.items()}
+
+
 def describe_alike(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """Says how far the raters of these pairs agree; nothing where there is one only.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from markupsafe import Markup
@@ -12,8 +12,7 @@ from ...results.frame import shorten_pictures
 from ...results.html import render_table
 from ...results.pairs import Pairing
 from ..pictures import CELL, render_level, render_side, write_captions
-from ..raters import name_rater
-from .votes import Ballot, Votes
+from .votes import Ballot
 
 MOST = 100  # pairs
 
@@ -26,7 +25,7 @@ def render_pairs(
     names: Sequence[str],
     unlike: Sequence[Sequence[str]],
     note: str,
-    others: Sequence[Votes] = (),
+    votes: Mapping[int, str],
 ) -> str:
     """Renders the first pairs, their votes, and what is not held constant.
 
@@ -44,15 +43,15 @@ def render_pairs(
         What is not held constant, on the left and on the right.
     note : str
         What stands below.
-    others : sequence of Votes
-        Those of all raters, who are named where there are several; else the ballot's own stand.
+    votes : mapping
+        {pair: what all raters voted on it}; while a blind vote is under way the ballot's stand.
     """
     secret, rows = ballot.under_way, shorten_pictures(rows)
     count, heads = len(ballot), ("left", "right") if secret else names
     places = list(range(count)) if secret else [ballot.order.index(n) for n in range(count)]
     pairs = render_table(
-        ["pair", *heads, "votes" if len(others) > 1 else "vote"],
-        [list_pair(pairing, rows, ballot, place, heads, others) for place in places[:MOST]],
+        ["pair", *heads, "vote"],
+        [list_pair(pairing, rows, ballot, place, heads, votes) for place in places[:MOST]],
         style=CELL,
     )
     unheld = render_table(["not held constant", *names], unlike, style=CELL) if unlike else ""
@@ -66,23 +65,18 @@ def list_pair(
     ballot: Ballot,
     place: int,
     heads: Sequence[str],
-    others: Sequence[Votes],
+    votes: Mapping[int, str],
 ) -> list[str]:
     """Lists what the table has of a pair: its label, two pictures and the votes."""
     n, secret = ballot.order[place], ballot.under_way
     paths = rows["left_path"].iloc[n], rows["right_path"].iloc[n]
-    called = dict(zip(("left", "right"), heads))
-    own = ballot.vote_at(place) if secret else (ballot.vote_on(n) or ("",))[0]
-    votes = [called.get(own, own)]
-    if len(others) > 1:
-        said = [(each.rater, each.of(ballot.ids[n])) for each in others]
-        votes = [f"{name_rater(who)}: {called.get(vote[0], vote[0])}" for who, vote in said if vote]
+    vote = ballot.vote_at(place) if secret else votes.get(n)
     label = label_pair(pairing, rows, n, secret)
     if secret and ballot.swapped[n]:
         paths = paths[::-1]
     alts = [f"{head}, {label}" for head in heads]
     pictures = render_level(paths, alts) if secret else list(map(render_side, paths, alts))
-    return [label, *pictures, "; ".join(filter(None, votes)) or "—"]
+    return [label, *pictures, vote or "—"]
 
 
 def label_pair(pairing: Pairing, rows: pd.DataFrame, n: int, secret: bool) -> str:

@@ -272,7 +272,7 @@ class WatermarkInspector(Panel):
     def keep_beside(self) -> None:
         """Shows what was seen when the chosen picture was set beside another, and keeps it."""
         name = searched.name(self.picture, self._work.asked)
-        self._work.kept.keep_beside(name, self.picture.beside)
+        self._work.kept.keep_beside(name, self.picture.beside, self.picture.repeated)
         self.compared += 1
 
     # What it looks like without a kernel

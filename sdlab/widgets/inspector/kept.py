@@ -47,23 +47,29 @@ class KeptSearches:
 
     def keep(self, name: tuple | None, found: Inspection) -> None:
         """Writes what a search has found, if there is a place for it."""
-        if name is None or found.unread or not self.file.parent.is_dir():
-            return
-        said = {"picture": hash_name(name), "found": pack_value(found)}
-        with suppress(OSError), self.file.open("ab") as file:  # what is found is shown all the same
-            file.write(b"\n" * bool(file.tell()) + json.dumps(said).encode())
+        if name is not None and not found.unread:
+            self._write(hash_name(name), pack_value(found))
 
-    def recall_beside(self, name: tuple | None) -> str:
-        """Gives what was seen when a file of that content was set beside another; "" if nothing."""
-        return "" if name is None else self._lines().get(f"beside {name[0]}", "")
+    def recall_beside(self, name: tuple | None) -> tuple[str, bool]:
+        """Gives what was seen when a file of that content was set beside another, "" if nothing.
 
-    def keep_beside(self, name: tuple | None, seen: str) -> None:
+        And whether its own recipe gave the very same pixels.
+        """
+        told = {} if name is None else self._lines().get(f"beside {name[0]}", {})
+        return told.get("seen", ""), told.get("repeated", False)
+
+    def keep_beside(self, name: tuple | None, seen: str, repeated: bool) -> None:
         """Writes what was seen, whatever the version, for no detector has part in it."""
-        if name is None or not self.file.parent.is_dir():
+        if name is not None:
+            self._write(f"beside {name[0]}", {"seen": seen, "repeated": repeated})
+
+    def _write(self, name: str, found: Any) -> None:
+        """Adds a line, if there is a place for it: what is found is shown all the same."""
+        if not self.file.parent.is_dir():
             return
-        said = {"picture": f"beside {name[0]}", "found": seen}
         with suppress(OSError), self.file.open("ab") as file:
-            file.write(b"\n" * bool(file.tell()) + json.dumps(said).encode())
+            line = json.dumps({"picture": name, "found": found}).encode()
+            file.write(b"\n" * bool(file.tell()) + line)
 
     def _lines(self) -> dict[str, Any]:
         """Reads what is kept, anew only if the file has changed; one that is torn is left out."""

@@ -226,7 +226,8 @@ class Work:
     ) -> Inspection:
         """Tests a picture, or gives what a search of the same content has found before."""
         name = searched.name(picture, self.asked)
-        picture.beside = picture.beside or self.kept.recall_beside(name)
+        if not picture.beside:
+            picture.beside, picture.repeated = self.kept.recall_beside(name)
         known = searched.recall(name)
         if known is None:
             known = self.kept.recall(name, str(picture.path), self.asked)

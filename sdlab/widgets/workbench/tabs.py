@@ -351,7 +351,7 @@ class CompareTab(ColumnTab):
 
     @property
     def under_way(self) -> str:
-        if self.widget is None or not self.widget.secret or self.widget.awaits:
+        if self.widget is None or not self.widget.secret or self.widget.has_ended:
             return ""
         if not self.has_votes and not any(self.widget.voted):  # nobody has begun
             return ""
