@@ -18,6 +18,7 @@ from sdlab.results.stats import resampling
 from sdlab.results.stats.charts import COLORS
 from sdlab.results.stats.circles import compute_misfit, describe_circles
 from sdlab.results.stats.paired import adjust_holm, compare_ranks, compare_signs
+from sdlab.results.stats.preferences import write_preference
 from sdlab.results.stats.rankings import pool_votes
 from sdlab.results.stats.resampling import bootstrap_mean
 
@@ -1081,3 +1082,12 @@ def test_every_column_of_the_table_of_scorers_is_named_with_its_scorer():
     for column in MEANINGS:
         scorer = next(name for name in SCORERS if column.startswith(f"{name}_"))
         assert f"measure(results, {scorer!r}) adds" in explain_column(column, ["key"])
+
+
+def test_of_as_many_votes_for_both_sides_neither_is_called_preferred():
+    row = {"left": "a", "right": "b", "left_wins": 3, "right_wins": 3, "share": 0.5, "n": 8}
+    row |= {"low": 0.1, "high": 0.9, "p": 1.0, "over": "prompt"}
+    said = write_preference(row, 0.05)
+    assert said.startswith("both were preferred equally often, each in 3 of 6 decided votes: 50%")
+    more = write_preference(row | {"left_wins": 4, "share": 3 / 7}, 0.05)
+    assert more.startswith("a was preferred in 4 of 7 decided votes: 57%")

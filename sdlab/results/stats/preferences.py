@@ -175,7 +175,7 @@ def describe_few(table: pd.DataFrame, level: float) -> str:
 def write_preference(row: dict, level: float, few: str = "") -> str:
     """Writes which side was preferred in how many votes, and whether chance alone may do so.
 
-    It is the side with more votes; `few` is what `describe_few` says.
+    It is the side with more votes, or none; `few` is what `describe_few` says.
     """
     decided = row["left_wins"] + row["right_wins"]
     if not decided:
@@ -186,8 +186,11 @@ def write_preference(row: dict, level: float, few: str = "") -> str:
     share, low, high = (f"{end:.0%}" for end in ends)
     chance = "" if row["p"] < level else ", which chance alone may do"
     chance += f": {few}" if chance and few else ""
+    who = f"{row[side]} was preferred in"
+    if row["left_wins"] == row["right_wins"]:
+        who = "both were preferred equally often, each in"
     return (
-        f"{row[side]} was preferred in {row[f'{side}_wins']} of {decided} decided votes:"
+        f"{who} {row[f'{side}_wins']} of {decided} decided votes:"
         f" {share} ({name_interval(1 - level)} {low} to {high}); sign test over"
         f" {row['over']}s: p = {row['p']:.3g}{chance}"
     )
