@@ -251,6 +251,7 @@ def test_a_form_is_filled_in_from_pictures_prompts_and_last_time(notebook):
     form.get_by_role("button", name="Input pictures").press("Enter")
     upload = form.locator(".sdl-field-image .widget-upload")
     expect(upload).to_have_text("Upload image")  # without a count
+    expect(upload).to_be_visible()  # what is folded away takes no focus, and no key
     with nb.page.expect_file_chooser() as chosen:
         upload.press("Enter")
     chosen.value.set_files(nb.folder / "drawing.png")

@@ -188,6 +188,8 @@ def test_arrows_choose_in_the_lists_around_the_tabs_and_stay_there(notebook):
     nb.expect_kernel("bench.pictures", before)
     out.get_by_role("tab", name="Judge", exact=True).click()
     by = out.get_by_role("combobox", name="by", exact=True).locator("visible=true")
+    expect(by.locator("option")).not_to_have_count(1)  # what can be chosen is there
+    expect(by).to_have_value("single pictures")
     by.focus()
     press("ArrowDown")
     expect(by).to_be_focused()
