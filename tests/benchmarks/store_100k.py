@@ -49,6 +49,7 @@ from sdlab.widgets import SeedGrid
 PROMPT = "a {colour=red|green|blue|yellow|black|white|brown|pink|grey|orange} circle left of a cat"
 GUIDANCE = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 7.5, 9.0, 12.0]
 FIRST_SCREEN = 44  # cells, 5 rows of 11 columns and a bit
+REPORTED = 100_000  # cells at most in a report, which holds each picture
 
 
 def combine(cells: int) -> Any:
@@ -205,6 +206,10 @@ def measure_results(results: pd.DataFrame, root: Path) -> None:
     figure = measure("image_grid, its first page", lambda: image_grid(results, **crossed))
     measure("image_grid, its last page", lambda: image_grid(results, page=figure.pages, **crossed))
     measure("image_grid, in order", lambda: image_grid(results))
+    if len(results) > REPORTED:
+        return print(
+            f"write_report: left out, as a report holds each picture, here {len(results):,}"
+        )
     measure("write_report", lambda: write_report(root / "report.html", "Report", results, figure))
 
 
