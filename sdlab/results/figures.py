@@ -99,7 +99,8 @@ def draw_figure(figure: Figure) -> tuple[Image.Image, float, str]:
     width, height = figure.get_size_inches()
     dpi = min(200.0, math.sqrt(FIGURE_PIXELS / (width * height)))
     out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=dpi, bbox_inches="tight")
+    cut = None if hasattr(figure, "turn") else "tight"  # a grid has its own margins
+    figure.savefig(out, format="png", dpi=dpi, bbox_inches=cut, pil_kwargs={"compress_level": 1})
     parts = [figure.get_suptitle()]
     for axes in figure.axes:
         x, y = axes.get_xlabel(), axes.get_ylabel()
