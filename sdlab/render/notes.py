@@ -35,7 +35,7 @@ def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, 
     notes = [(c, describe(c, natives[c.model])) for c in unlike for describe in NOTES]
     for describe in (describe_idle_words, describe_unmended):
         notes += [(cell, describe(cell, natives[cell.model])) for cell in cells]
-    return join_notes(notes)
+    return add_ranges(join_notes(notes), unlike, natives)
 
 
 def list_unprompted(cells: Iterable[Recipe]) -> list[Recipe]:
@@ -53,11 +53,28 @@ def collect_finished(cells: Iterable[Recipe], natives: dict[str, Native]) -> dic
     What cannot be tried here any more is left out: the pictures are there.
     """
     notes: list[tuple[Recipe, tuple[str, str] | None]] = []
-    for cell in list_unprompted(cells):
+    unlike = list_unprompted(cells)
+    for cell in unlike:
         for describe in (describe_levels, describe_solver):
             with suppress(FieldError):
                 notes.append((cell, describe(cell, natives[cell.model])))
-    return join_notes(notes)
+    return add_ranges(join_notes(notes), unlike, natives)
+
+
+def add_ranges(
+    notes: dict[str, str], cells: Iterable[Recipe], natives: dict[str, Native]
+) -> dict[str, str]:
+    """Adds to the notes on schedulers what several of one model have of unlike noise."""
+    of: dict[str, list[Recipe]] = {}
+    for cell in cells:
+        if "_sigmas" in cell.scheduler:
+            of.setdefault(cell.model, []).append(cell)
+    for model, some in of.items():
+        with pause_collector():
+            from .rehearsal import describe_ranges
+        if text := describe_ranges(some, natives[model].layout):
+            notes["scheduler"] = "; ".join(filter(None, [notes.get("scheduler"), text]))
+    return notes
 
 
 def join_notes(notes: Iterable[tuple[Recipe, tuple[str, str] | None]]) -> dict[str, str]:

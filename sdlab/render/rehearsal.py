@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,13 +21,14 @@ from ..models.pipeline import make_scheduler
 from ..models.quiet import silence_libraries
 from ..models.tasks import choose_task
 from ..recipe.request import Recipe
-from ..recipe.schedulers import OPTIONS, SPACED, parse_scheduler, write_scheduler
+from ..recipe.schedulers import OPTIONS, SIGMAS, SPACED, parse_scheduler, write_scheduler
 from .denoise import denoise
 from .start import Generators, Outside, Start, draw_noise, from_noise, start_from
 
 SHAPE = 4, 32, 32  # of the latents, so many that their standard deviation is known to 1 %
 TOLERANCE = 0.05  # of a call's noise; and what rounding a timestep to a whole number may change
 MOST_LEFT = 0.1  # of noise in the result; what "set_alpha_to_one=False" leaves is 0.03
+APART = 1.1, 2.0  # times, of the noise of the first calls and of the last, that is told
 BENT = 5  # steps after which it is looked at where predictions bend
 NEAR = 1, -1, 2, -2, 5, -5  # steps more or less, to propose where a number fails
 INSTEAD = "DPMSolverMultistepScheduler", f"DDIMScheduler({SPACED}='trailing')"
@@ -48,11 +49,14 @@ class Call:
         Of the noise that it is handed to that which its timestep says.
     right : bool
         Whether that is 1, to 5 % or to one timestep.
+    sigma : float
+        Its timestep's noise, in terms of what is left of the picture.
     """
 
     timestep: float
     ratio: float
     right: bool
+    sigma: float
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,8 @@ class Oracle:
         ratio = float(predicted.std())
         least = min((1 - TOLERANCE) * noise, self.find_noise(t - 1) if t >= 1 else 0)
         most = max((1 + TOLERANCE) * noise, self.find_noise(t + 1))
-        self.calls.append(Call(t, ratio, least <= ratio * noise <= most))
+        right = least <= ratio * noise <= most
+        self.calls.append(Call(t, ratio, right, noise / rest))
         if self.kind == "v_prediction":
             predicted = rest * predicted - noise * self.clean
         elif self.kind == "sample":
@@ -191,6 +196,44 @@ def describe_schedule(cell: Recipe, layout: Any) -> str | None:
         text = f"num_inference_steps={steps}: {said} then returns the noise with which it began"
         raise FieldError(f"{text}; use {propose(cell, how)}", "num_inference_steps")
     return f"{said} with {describe_levels(found, steps)}; right is {propose(cell, how)}"
+
+
+def describe_ranges(cells: Iterable[Recipe], layout: Any) -> str | None:
+    """Describes where one kind of sigmas, as Karras', is other noise by the scheduler; or None.
+
+    In diffusers 0.42 DPM-Solver++, DEIS, UniPC and SASolver take the ends from training; Euler,
+    Heun, LMS and KDPM2 from the timesteps that `timestep_spacing` chose before. The cells are of
+    one model.
+    """
+    stated = json.dumps(dict(layout.scheduler), sort_keys=True)
+    alike: dict[tuple, dict[str, None]] = {}
+    for cell in cells:
+        options = parse_scheduler(cell.scheduler)[1]
+        kind = next((name for name in SIGMAS if options.get(name)), None)
+        if kind and (start := tell_kind(cell, layout)):
+            key = kind, cell.num_inference_steps, start, cell.strength
+            alike.setdefault(key, {})[cell.scheduler] = None
+    for (kind, *how), names in alike.items():
+        ends = {name: found for name in names if (found := find_ends(name, *how, stated))}
+        far = zip(zip(*ends.values()), APART)
+        if any(max(found) > most * min(found) for found, most in far):
+            told = [f"{name} ({first:.3g} to {last:.2g})" for name, (first, last) in ends.items()]
+            return (
+                f"in {how[0]} steps {kind}=True stands for other levels of noise with {told[0]}"
+                f" than with {' or '.join(told[1:])}, so that their pictures differ by the levels"
+                f" and not by the solver alone; {SPACED}='linspace' in all that take it makes them"
+                " alike"
+            )
+    return None
+
+
+def find_ends(name: str, *how: Any) -> tuple[float, float] | None:
+    """Finds the noise of a schedule's first and last calls; None if it does not run."""
+    try:
+        calls = rehearse(name, *how).calls
+    except Exception:  # of a plan this was told before
+        return None
+    return calls[0].sigma, calls[-1].sigma
 
 
 def describe_levels(found: Rehearsal, steps: int) -> str:

@@ -372,3 +372,27 @@ def test_the_last_call_of_deis_with_karras_sigmas_changes_nothing_as_is_said():
     for t in scheduler.timesteps:
         before, x = x, scheduler.step(torch.randn(SIZE, generator=draw), t, x).prev_sample
     assert torch.allclose(x, before, atol=1e-6) and x.std() > 0.1
+
+
+EULER, DPM = "EulerDiscreteScheduler", "DPMSolverMultistepScheduler"
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        ("use_karras_sigmas=True", "(14.6 to 0.34) than with"),  # tiny-v1's spacing is trailing
+        ("use_karras_sigmas=True, timestep_spacing='leading'", "(8.39 to 0.041) than with"),
+        ("use_exponential_sigmas=True", "(14.6 to 0.34) than with"),
+        ("use_karras_sigmas=True, timestep_spacing='linspace'", None),
+        ("timestep_spacing='leading'", None),  # who has no Karras expects no one schedule
+    ],
+)
+def test_a_kind_of_sigmas_that_is_two_schedules_is_told(tmp_path, options, told):
+    base = Request(prompt="a red circle", num_inference_steps=10, seed=1)
+    plan = [base.but(scheduler=f"{kind}({options})") for kind in (EULER, DPM)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        said = preview(plan, tmp_path).notes.get("scheduler", "")
+        assert preview([plan[0], plan[0].but(num_inference_steps=11)], tmp_path).notes == {}
+    assert ("other levels of noise" in said) is bool(told) and (told or "") in said
+    assert not told or said.count(" to 0.029)") == 1  # DPM-Solver++ keeps to training
