@@ -42,6 +42,7 @@ benchmarks: $(READY)
 	$(BIN)/python tests/benchmarks/widgets.py
 	$(BIN)/python tests/benchmarks/real_size.py
 	$(BIN)/python tests/benchmarks/peers.py
+	$(BIN)/python tests/benchmarks/roof.py
 	$(BIN)/python tests/benchmarks/card.py $$($(BIN)/python -c "import torch; torch.cuda.is_available() or print('--small')")
 
 watermarks: $(READY)  # fetches 1 GB of Debian's pictures, once; about an hour on two cores

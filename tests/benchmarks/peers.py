@@ -173,6 +173,19 @@ def ask_python(python: str, given: argparse.Namespace, name: str) -> dict[str, A
     return {"who": name, "error": f"{MISSING} ({last})" if missing else last[:300]}
 
 
+def choose_model(given: argparse.Namespace) -> None:
+    """Sets the model's folder: the one that was named, the embedded one, or one that is made."""
+    if given.small:
+        from sdlab import MODELS
+
+        given.model, given.size, given.steps = str(MODELS["tiny-v1"].path), 64, 4
+    elif given.model is None:
+        from rendering import write_real_size
+
+        given.model = f"{given.folder}/model"
+        write_real_size(given.model, half=True)
+
+
 def write_table(rows: list[dict[str, Any]]) -> str:
     """The rows as a table in Markdown, the quickest first."""
     done = sorted((row for row in rows if "seconds" in row), key=lambda row: row["seconds"])
@@ -210,15 +223,7 @@ def main() -> None:
         return print(json.dumps(measure(given)))
     rows = []
     with tempfile.TemporaryDirectory() as given.folder:
-        if given.small:
-            from sdlab import MODELS
-
-            given.model, given.size, given.steps = str(MODELS["tiny-v1"].path), 64, 4
-        elif given.model is None:
-            from rendering import write_real_size
-
-            given.model = f"{given.folder}/model"
-            write_real_size(given.model, half=True)
+        choose_model(given)
         for name in given.only:
             rows.append(ask(given, name))
             print(rows[-1], flush=True)
