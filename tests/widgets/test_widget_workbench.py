@@ -19,7 +19,7 @@ from sdlab.widgets import Compare, Judge, SeedGrid, SweepForm, WatermarkInspecto
 from sdlab.widgets.forms import find_form
 from sdlab.widgets.inspector.answer import write_answer, write_page
 from sdlab.widgets.sweep_form.form import ahead
-from sdlab.widgets.workbench.tabs import list_sides
+from sdlab.widgets.workbench.column_tab import list_sides
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_a_click_waits_for_what_the_click_before_it_began(tmp_path, monkeypatch)
         clicked.wait(0.5)
         return list_sides(frame)
 
-    monkeypatch.setattr("sdlab.widgets.workbench.tabs.list_sides", list_slowly)
+    monkeypatch.setattr("sdlab.widgets.workbench.column_tab.list_sides", list_slowly)
     other = threading.Thread(target=compare.come_up)
     other.start()
     begun.wait()
@@ -541,7 +541,7 @@ def test_testing_the_tabs_pictures_leaves_the_found_ones_and_what_is_known_of_th
 
 
 def test_of_more_pictures_than_can_be_tested_the_rest_is_counted(bench, monkeypatch):
-    monkeypatch.setattr("sdlab.widgets.workbench.tabs.MOST", 5)
+    monkeypatch.setattr("sdlab.widgets.workbench.origin_tab.MOST", 5)
     bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
     tab.widget.add(bench.value["path"].iloc[0])
     click(find_button(tab, "Test these pictures"))

@@ -16,11 +16,15 @@ from ...store.store import Store, open_store
 from ..code import name_folder
 from ..forms import forget_form, note_form
 from ..panel import Kept, workers
+from .compare_tab import CompareTab
 from .found import Found
+from .grid_tabs import GridTab, SweepTab
+from .judge_tab import JudgeTab
 from .keys import BenchKeys
 from .last_run import LastRun
+from .origin_tab import OriginTab
 from .report_tab import ReportTab
-from .tabs import EMPTY, CompareTab, GridTab, JudgeTab, OriginTab, SweepTab, Tab
+from .tab import EMPTY, Tab
 
 STILL_BYTES = 4_000_000  # of the pictures of all tabs but that in front
 LEFT_OUT = Markup(
