@@ -29,6 +29,7 @@ from sdlab.render.plan import plan
 from sdlab.results.sheet import Sheet
 from sdlab.results.stats.signs import signs
 from sdlab.widgets import SeedGrid
+from sdlab.widgets.seed_grid import looks, news, variations
 from sdlab.widgets.seed_grid.cells import Cells
 from sdlab.widgets.seed_grid.places import arrange_places
 
@@ -109,8 +110,8 @@ class Played(Job):
 
 @pytest.fixture(autouse=True)
 def no_clock(monkeypatch):
-    """The page is told of a job's news when the test says `_tell()`, or the job ends."""
-    monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "PAUSE", 1e6)
+    """The page is told of a job's news when the test says `tell()`, or the job ends."""
+    monkeypatch.setattr(news, "PAUSE", 1e6)
 
 
 @pytest.fixture(scope="module")
@@ -743,7 +744,7 @@ def test_the_code_of_rows_that_are_no_requests_says_so(tmp_path):
 
 def test_building_a_grid_writes_nothing_and_starts_nothing(seen, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        sdlab.widgets.seed_grid.grid,
+        variations,
         "Job",
         type("Refused", (Job,), {"__init__": lambda *args, **more: pytest.fail("a job")}),
     )
@@ -776,7 +777,7 @@ def test_cells_are_shown_as_they_land(job):
     job.land(4, 1)
     job.fail(0, "no memory")
     assert line.heard == []  # not at once: several together
-    grid._tell()
+    grid._news.tell()
     ((message, buffers),) = line.heard
     assert {cell["i"]: (cell["picture"], cell.get("error")) for cell in message["cells"]} == {
         4: (True, None),
@@ -794,7 +795,7 @@ def test_a_cell_at_work_is_sketched_until_it_lands(job):
     grid = SeedGrid(job)
     line = Line(grid)
     job.sketch(2), job.sketch(3), job.land(3)
-    grid._tell()
+    grid._news.tell()
     told = {message["kind"]: message["cells"] for message, _ in line.heard}
     assert told["sketches"] == [2] and [cell["i"] for cell in told["cells"]] == [3]
     assert Image.open(io.BytesIO(line.heard[-1][1][0])).size == (32, 32)
@@ -803,13 +804,11 @@ def test_a_cell_at_work_is_sketched_until_it_lands(job):
 def test_the_first_news_after_a_pause_is_told_at_once_and_the_next_waits(job, monkeypatch):
     begun = []
     grid = SeedGrid(job)
-    monkeypatch.setattr(
-        sdlab.widgets.seed_grid.grid, "start_timer", lambda wait, work: begun.append(wait)
-    )
-    grid._next = 0.0  # the pause is over
+    monkeypatch.setattr(news, "start_timer", lambda wait, work: begun.append(wait))
+    grid._news._next = 0.0  # the pause is over
     job.sketch(2), job.sketch(3)
     assert begun == [0.0]  # one word for both
-    grid._tell(), job.sketch(2)
+    grid._news.tell(), job.sketch(2)
     assert len(begun) == 2 and begun[1] > 0
 
 
@@ -827,7 +826,7 @@ def test_what_lands_in_bulk_is_told_in_batches(tmp_path):
 
 
 def test_a_job_is_announced_at_its_milestones_and_not_at_every_step(tmp_path, monkeypatch):
-    monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "LULL", 0)
+    monkeypatch.setattr(news, "LULL", 0)
     job = Played(sweep(Request(prompt="a {red|blue} cat"), seed=range(10)), tmp_path)
     grid, heard = SeedGrid(job), []
     assert grid.announced == "Begun: 20 pictures to render"
@@ -835,7 +834,7 @@ def test_a_job_is_announced_at_its_milestones_and_not_at_every_step(tmp_path, mo
     for i in range(16):
         job.land(i)
         job.progress.count_computed(1)
-        grid._tell()
+        grid._news.tell()
     job.fail(16, "no memory")
     job.end("stopped")
     assert heard == [
@@ -861,15 +860,15 @@ def test_what_sliders_leave_out_of_view_is_announced_with_the_end(tmp_path):
 
 
 def test_a_milestone_and_its_count_are_one_measure(tmp_path, monkeypatch):
-    monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "LULL", 0)
+    monkeypatch.setattr(news, "LULL", 0)
     job = Played(sweep(Request(prompt="a cat"), seed=range(12)), tmp_path)
     grid, heard = SeedGrid(job), []
     grid.observe(lambda change: heard.append(change["new"]), "announced")
     job.progress.count_computed(6)  # half of the steps, and no picture
-    grid._tell()
+    grid._news.tell()
     assert heard == []
     job.land(*range(3))
-    grid._tell()
+    grid._news.tell()
     assert heard == ["a quarter done: 3 of 12 pictures finished"]
     job.end()
 
@@ -877,7 +876,7 @@ def test_a_milestone_and_its_count_are_one_measure(tmp_path, monkeypatch):
 def test_a_picture_that_was_drawn_while_the_job_ran_says_when_and_promises_nothing(job):
     grid = SeedGrid(job)
     job.land(0), job.land(1)
-    grid._tell()
+    grid._news.tell()
     job.progress.count_step(1, 10, 20)
     told = Page(grid.static()).text
     now = datetime.now().astimezone()
@@ -894,7 +893,7 @@ def test_quarters_that_follow_at_once_are_not_announced(job):
     for i in range(6):
         job.land(i)
         job.progress.count_computed(1)
-        grid._tell()
+        grid._news.tell()
     job.end()
     (said,) = heard
     assert said.startswith("Finished: 6 of 6 pictures finished.")
@@ -976,7 +975,7 @@ def test_a_real_job_fills_its_grid(random_v1, tmp_path):
 def test_events_of_many_threads_and_questions_of_the_page_do_not_disturb_one_another(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "PAUSE", 0.0)
+    monkeypatch.setattr(news, "PAUSE", 0.0)
     job = Played(sweep(Request(prompt="a cat"), seed=range(64)), tmp_path)
     grid = SeedGrid(job)
     heard = []
@@ -1034,7 +1033,7 @@ def jobs(monkeypatch):
             super().__init__(*args, **more)
             jobs.append(self)
 
-    monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "Job", Noted)
+    monkeypatch.setattr(variations, "Job", Noted)
     yield jobs
     for job in jobs:
         job.end("stopped")
@@ -1356,9 +1355,9 @@ def test_a_program_looks_for_pages_that_leave_the_notebook_and_not_in_many_pictu
     Line(grid).ask("seen", cell=3)
     assert told(grid.static()) == 1 and alts_of(grid.static())[3].endswith(said)
     for most, count in ((10, 1), (11, 12)):  # as one is known
-        monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "MOST_LOOKED", most)
+        monkeypatch.setattr(looks, "MOST_LOOKED", most)
         assert told(grid.render_for_page()) == count
-    monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "MOST_LOOKED", 12)
+    monkeypatch.setattr(looks, "MOST_LOOKED", 12)
     for write in (SeedGrid.save, lambda each, path: write_report(path, "t", results, each)):
         page = write(SeedGrid(results, row=[], col=[]), tmp_path / "page.html").read_text()
         assert any(alt.endswith(said) for alt in alts_of(page))
@@ -1505,9 +1504,9 @@ def test_telling_of_a_job_is_work_for_what_landed(tmp_path):
     for seeds in (50, 100):
         job = Played(sweep(Request(prompt="a {red|blue} cat"), seed=range(seeds)), tmp_path)
         grid = SeedGrid(job)
-        grid._tell()
+        grid._news.tell()
         job.land(*range(3))
-        told.append(count_calls(grid._tell))
+        told.append(count_calls(grid._news.tell))
         assert grid.states.count("+") == 3
     assert told[1] - told[0] < 2 * 100  # a letter for each further cell, and no more
 
