@@ -33,9 +33,12 @@ def root(tmp_path_factory):
 
 
 @pytest.fixture
-def bench(root, tmp_path, monkeypatch):
+def bench(root, tmp_path, tmp_path_factory, monkeypatch):
+    """A workbench of a copy of that store, as it keeps there what is chosen."""
     monkeypatch.chdir(tmp_path)
-    return Workbench(root)
+    own = tmp_path_factory.mktemp("own") / root.name
+    shutil.copytree(root, own)
+    return Workbench(own)
 
 
 def said(tab):
@@ -770,6 +773,83 @@ def run_in(bench, plan):
     assert form.wait(60) and not form.errors
     form.run().wait()
     until(lambda: not form.running)
+
+
+def wait_until_kept(root, *words):
+    """Waits for what other threads keep of what is chosen."""
+    kept, end = Path(root) / "workbench-choices.json", time.monotonic() + 20
+    while not kept.exists() or not all(word in kept.read_text() for word in words):
+        assert time.monotonic() < end, words
+        time.sleep(0.02)
+
+
+def choose_all(bench):
+    """Chooses something on each tab that is not what is there at first."""
+    bench.chosen = "Grid"
+    grid = bench.tabs["Grid"].widget
+    grid.row, grid.col = ["guidance_scale"], ["model"]
+    bench.chosen, compare = "Compare", bench.tabs["Compare"]
+    compare.by.value, compare.blind.value = "guidance_scale", False
+    compare.left.value, compare.right.value = 4.0, 1.0
+    bench.chosen, judge = "Judge", bench.tabs["Judge"]
+    judge.by.value = "model"
+    judge.left.value, judge.right.value = "tiny-v2", "tiny-v1"
+
+
+def test_what_is_chosen_on_the_tabs_is_chosen_again_by_the_next_workbench(bench):
+    choose_all(bench)
+    wait_until_kept(bench.store.root, '"model"', '"tiny-v2"', '"4"', "false")
+    click(find_button(bench.tabs["Grid"], "Look again"))
+    for each in (bench, Workbench(bench.store.root)):
+        each.chosen, grid = "Grid", each.tabs["Grid"]
+        assert (grid.widget.row, grid.widget.col) == (["guidance_scale"], ["model"])
+        each.chosen, compare = "Compare", each.tabs["Compare"]
+        assert (compare.by.value, compare.left.value) == ("guidance_scale", 4.0)
+        assert compare.right.value == 1.0 and not compare.blind.value
+        each.chosen, judge = "Judge", each.tabs["Judge"]
+        sides = (judge.by.value, judge.left.value, judge.right.value)
+        assert sides == ("model", "tiny-v2", "tiny-v1")
+        assert said(grid) + said(compare) + said(judge) == ""
+        click(find_button(compare, "Show the pairs"))
+        assert compare.left.value == 4.0 and not compare.widget.blind
+    judge.by.value = ""  # single pictures are a choice, too
+    wait_until_kept(bench.store.root, '"by": ""')
+    again = Workbench(bench.store.root)
+    again.chosen = "Judge"
+    assert again.tabs["Judge"].by.value == "" and said(again.tabs["Judge"]) == ""
+
+
+def test_what_was_chosen_and_is_not_there_any_more_is_said_in_words(bench, tmp_path):
+    choose_all(bench)
+    wait_until_kept(bench.store.root, '"model"', '"tiny-v2"', '"4"', "false")
+    base = Request(prompt="a cat", num_inference_steps=1, scheduler="DDIMScheduler")
+    run(sweep(base, seed=[0, 1], eta=[0.0, 1.0]), tmp_path / "one", progress=False)
+    run(sweep(base, guidance_scale=[1.0, 2.0], seed=[0, 1]), tmp_path / "two", progress=False)
+    for name in ("one", "two"):
+        shutil.copy(bench.store.root / "workbench-choices.json", tmp_path / name)
+    other = Workbench("one")
+    other.chosen, grid = "Grid", other.tabs["Grid"]
+    assert "chosen before need pictures that differ in guidance_scale and model" in said(grid)
+    assert (grid.widget.row, grid.widget.col) == (["eta"], ["seed"])
+    other.chosen, compare = "Compare", other.tabs["Compare"]
+    assert "“guidance_scale” was chosen here before, and these" in said(compare)
+    assert compare.by.value == "eta" and not compare.blind.value
+    compare.left.value = 1.0
+    assert said(compare) == ""  # somebody chose anew
+    other = Workbench("two")
+    other.chosen, compare = "Compare", other.tabs["Compare"]
+    assert "not among these pictures: “4” of guidance_scale" in said(compare)
+    assert (compare.left.value, compare.right.value) == (1.0, 2.0)
+
+
+@pytest.mark.parametrize("kept", ["[]", "{", '{"Grid": 5, "Compare": {"by": 3}}'])
+def test_a_file_of_choices_that_says_nothing_is_as_none(bench, kept):
+    (bench.store.root / "workbench-choices.json").write_text(kept)
+    again = Workbench(bench.store.root)
+    again.chosen = "Grid"
+    assert again.tabs["Grid"].widget.col == ["seed"] and said(again.tabs["Grid"]) == ""
+    again.chosen, compare = "Compare", again.tabs["Compare"]
+    assert compare.by.value == "model" and compare.blind.value and said(compare) == ""
 
 
 def test_earlier_runs_can_be_chosen_also_by_the_next_workbench(tmp_path, monkeypatch):

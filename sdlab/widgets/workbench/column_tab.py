@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -12,40 +14,74 @@ from ...results.frame import (
     find_label_columns,
     find_varying,
     format_value,
+    join_words,
 )
+from .choices import Choices
 from .tab import SHORT, Read, Tab
 
 if TYPE_CHECKING:
     import pandas as pd
 
+GONE_COLUMN = "“{}” was chosen here before, and these pictures do not differ in it."
+GONE_VALUES = "Chosen here before, and not among these pictures: {} of {}."
 MOST_SIDES = 50  # values of a column that are offered as sides
 
 
 class ColumnTab(Tab):
-    """A tab whose widget is about one column of the pictures, and two of its values."""
+    """A tab whose widget is about one column of the pictures, and two of its values.
+
+    Parameters
+    ----------
+    read : callable
+        Gives the frame of the pictures.
+    choices : Choices
+        Keep the column and the values for the next time.
+    controls : sequence of ipywidget
+    """
 
     besides: tuple[tuple[str, str], ...] = ()  # what is offered beside the columns
+    _lost = ""  # what was chosen before and is not there, in words
+    _offering = False  # whether what changes is not chosen by anybody
 
-    def __init__(self, read: Read, *controls: ipywidgets.Widget) -> None:
+    def __init__(self, read: Read, choices: Choices, *controls: ipywidgets.Widget) -> None:
+        self._choices = choices
         self.by = ipywidgets.Dropdown(
             description="by", tooltip="What differs between the two", style=SHORT
         )
         self.left = ipywidgets.Dropdown(description="left", style=SHORT)
         self.right = ipywidgets.Dropdown(description="right", style=SHORT)
         self.by.observe(self._offer_values, "value")
+        for field in (self.by, self.left, self.right):
+            field.observe(self._note_choice, "value")
         super().__init__(read, self.by, self.left, self.right, *controls)
 
     def _begin(self) -> None:
         self._offer_columns()
+        self.say(self._lost)
+
+    @contextmanager
+    def _while_offering(self) -> Iterator[None]:
+        before, self._offering = self._offering, True
+        try:
+            yield
+        finally:
+            self._offering = before
 
     def _offer_columns(self) -> None:
-        """Offers the columns that differ, models first, and keeps what is chosen if it can."""
-        frame, before = self.read(), self.by.value
+        """Offers the columns that differ, models first, and keeps what is chosen if it can.
+
+        Where nothing is yet, it is what was chosen in this store before.
+        """
+        frame, before, kept = self.read(), self.by.value, self._recall_choice()
         names = list_sides(frame)
         choices = [*self.besides, *zip(names, names)]
-        self.by.options = choices
-        self.by.value = before if before in names else choices[0][1] if choices else None
-        self._offer_values()
+        values = [value for _, value in choices]
+        wanted = before if before in values else kept.get("by")
+        with self._while_offering():
+            self.by.options = choices
+            self.by.value = wanted if wanted in values else values[0] if values else None
+            self._offer_values()
+            self._lost = self._recall_sides(kept, values) if kept else ""
         if not choices:
             raise ValueError("These pictures differ in their seed alone: vary something else too.")
 
@@ -54,12 +90,46 @@ class ColumnTab(Tab):
         if self._shown is not None and self.by.value:
             values = distinct_values(self._shown, self.by.value)
         found = [value for value in values if value is not None]
-        for side, at in ((self.left, 0), (self.right, 1)):
-            before = side.value
-            side.options = [(format_value(value), value) for value in found]
-            side.layout.display = "" if found else "none"
-            if len(found) > at:
-                side.value = before if before in found else found[at]
+        with self._while_offering():
+            for side, at in ((self.left, 0), (self.right, 1)):
+                before = side.value
+                side.options = [(format_value(value), value) for value in found]
+                side.layout.display = "" if found else "none"
+                if len(found) > at:
+                    side.value = before if before in found else found[at]
+
+    def _recall_choice(self) -> dict[str, Any]:
+        """Recalls the column and the two values, in words, that were chosen last; {} if none."""
+        return self._choices.recall(self.title, by=str, left=str, right=str)
+
+    def _recall_sides(self, kept: Mapping[str, str], columns: Sequence[str]) -> str:
+        """Chooses the values that were chosen before, and says what of that is not there."""
+        if kept["by"] not in columns:
+            return GONE_COLUMN.format(kept["by"]) if kept["by"] else ""
+        if self.by.value != kept["by"] or not kept["by"]:
+            return ""
+        known = dict(self.left.options)
+        sides = [kept["left"], kept["right"]]
+        if lost := [f"“{side}”" for side in sides if side not in known]:
+            return GONE_VALUES.format(join_words(lost), kept["by"])
+        self.left.value, self.right.value = (known[side] for side in sides)
+        return ""
+
+    def _list_chosen(self) -> dict[str, Any]:
+        """Lists what is chosen, ready for JSON: values in words."""
+        if self.by.value is None:  # nothing is offered yet
+            return self._recall_choice()
+        left, right = self.left.label or "", self.right.label or ""
+        return {"by": self.by.value, "left": left, "right": right}
+
+    def _note_choice(self, _: Any = None) -> None:
+        """Takes note of what somebody chooses, for the next time."""
+        if self._offering:
+            return
+        self._choices.note(self.title, **self._list_chosen())
+        if self._lost:
+            self._lost = ""
+            self.say("")
 
     def _sides(self) -> dict[str, Any]:
         """The chosen column and values, as `Compare` and `Judge` take them."""

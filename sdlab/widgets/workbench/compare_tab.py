@@ -10,6 +10,7 @@ from ...results.frame import format_value
 from ...store.store import Store
 from ..compare.compare import Compare
 from ..raters import name_rater
+from .choices import Choices
 from .column_tab import ColumnTab
 from .tab import Read, make_button
 
@@ -22,11 +23,16 @@ class CompareTab(ColumnTab):
 
     title, renews = "Compare", "Show the pairs"
 
-    def __init__(self, read: Read, store: Store) -> None:
+    def __init__(self, read: Read, store: Store, choices: Choices) -> None:
         self._store = store
-        self.blind = ipywidgets.Checkbox(description="blind", value=True, indent=False)
+        blind = choices.recall(self.title, blind=bool).get("blind", True)
+        self.blind = ipywidgets.Checkbox(description="blind", value=blind, indent=False)
         button = make_button(self.renews, self._show_pairs, self, "Of all pictures there are now")
-        super().__init__(read, self.blind, button)
+        super().__init__(read, choices, self.blind, button)
+        self.blind.observe(self._note_choice, "value")
+
+    def _list_chosen(self) -> dict[str, Any]:
+        return super()._list_chosen() | {"blind": self.blind.value}
 
     def _show_pairs(self) -> None:
         sides = self._sides()

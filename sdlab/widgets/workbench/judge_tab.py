@@ -14,6 +14,7 @@ from ...store.store import Store
 from ..judge.begun import Begun, list_rounds
 from ..judge.judge import Judge
 from ..judge.round import list_subjects, sort_sides
+from .choices import Choices
 from .column_tab import ColumnTab, list_sides
 from .tab import SHORT, Read, make_button
 
@@ -29,7 +30,7 @@ class JudgeTab(ColumnTab):
     title, renews = "Judge", "Begin"
     besides = (("single pictures", ""),)
 
-    def __init__(self, read: Read, store: Store) -> None:
+    def __init__(self, read: Read, store: Store, choices: Choices) -> None:
         self._store, self._read_chosen = store, read
         self.earlier = ipywidgets.Dropdown(
             options=[("–", "")],
@@ -62,7 +63,7 @@ class JudgeTab(ColumnTab):
             field.observe(lambda _: self._forget_error(), "value")
         button = make_button(self.renews, self._judge, self, "Begins the round, or goes on with it")
         fields = self.earlier, self.question, self.answers, self.about
-        super().__init__(self._read_about, *fields, button)
+        super().__init__(self._read_about, choices, *fields, button)
         self._offer_earlier()
         self._offer_about()
 
