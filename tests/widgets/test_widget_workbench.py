@@ -15,8 +15,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from sdlab import Request, Store, read_pictures, run, sweep
 from sdlab.recipe.request import Recipe
+from sdlab.watermark import embed_watermark
 from sdlab.widgets import Compare, Judge, SeedGrid, SweepForm, WatermarkInspector, Workbench
 from sdlab.widgets.forms import find_form
+from sdlab.widgets.inspector import work
 from sdlab.widgets.inspector.answer import write_answer, write_page
 from sdlab.widgets.sweep_form.form import ahead
 from sdlab.widgets.workbench.column_tab import list_sides
@@ -1140,6 +1142,30 @@ def test_what_was_not_made_yet_is_made_and_compared_without_choosing_again(tmp_p
     tab.beside.value = kept = dict(tab.beside.options)["found: found.png"]
     bench.pictures = "the last run"
     assert tab.beside.value == kept and tab.beside.label == "found: found.png"
+
+
+def test_the_zoom_of_a_found_picture_tells_what_was_found_about_it(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root, "mine")
+    inspected = tmp_path / "mine/inspected"
+    inspected.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    embed_watermark(Image.fromarray(noise), "sd-v1").save(inspected / "marked.png")
+    Image.new("RGB", (300, 300), "teal").save(inspected / "plain.png")
+    bench = Workbench("mine")
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    click(tab._earlier)
+    tab.widget.wait()
+    monkeypatch.setattr(work, "searched", work.Searched())  # as a new kernel has it
+    again = Workbench("mine")
+    again.pictures, again.chosen = "with those found", "Grid"
+    grid, told = again.tabs["Grid"].widget, {}
+    for i, name in enumerate(again.value["found_as"].fillna("made here")):
+        content, _ = grid._cells.show_file(i)
+        told[name] = dict(content["facts"]).get("where from")
+    assert told["made here"] is None
+    assert told["marked.png"].startswith("marked. ") and "sd-v1" in told["marked.png"]
+    assert told["plain.png"].startswith("no mark found (not searched). Nothing was found")
 
 
 def test_what_a_comparison_has_shown_is_known_again_in_the_next_workbench(

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from ...results.frame import count_noun, find_foreign, select_made
 from ...store.store import Store, open_store
+from ..arrivals import INSPECTED
 from ..code import name_folder
 from ..forms import forget_form, note_form
 from ..panel import Kept, workers
@@ -89,7 +90,7 @@ class Workbench(Kept, ipywidgets.VBox):
         choices, about = Choices(self.store), (self._frame, self.store)
         people = CompareTab(*about, choices), JudgeTab(*about, choices)
         seen: list[Tab] = [GridTab(self._frame, choices), *people]
-        dropped = f"{folder}/inspected"
+        dropped = f"{folder}/{INSPECTED}"
         self._found = Found(self.store, Path(dropped).expanduser())
         origin = OriginTab(self._frame, self.store, dropped)
         report = ReportTab(self._frame, self.store, self._found, [*seen, origin])
