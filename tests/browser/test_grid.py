@@ -288,6 +288,29 @@ def test_the_saved_notebook_shows_its_pictures_without_a_kernel(notebook):
     assert "widgets" not in nb.save().metadata
 
 
+def test_all_settings_of_a_slider_are_saved_as_one_png_by_a_button(notebook):
+    nb = notebook(
+        [
+            "from sdlab import Request, run, sweep\nfrom sdlab.widgets import SeedGrid\n"
+            "plan = sweep(Request(prompt='a circle', num_inference_steps=1), eta=[0, 1], seed=range(2), guidance_scale=[1, 4])\n"
+            "grid = SeedGrid(run(plan, 'runs/all', progress=False), row='eta', col='seed'); grid"
+        ]
+    )
+    nb.run_all()
+    out = nb.output(0)
+    every = out.get_by_role("button", name="PNG, every guidance_scale")
+    with nb.page.expect_download() as saved:
+        every.press("Enter")
+    assert saved.value.suggested_filename == "pictures.png"
+    expect(out.get_by_role("status").get_by_text("saved 8 of 8 pictures")).to_be_visible()
+    out.get_by_label("rows").select_option("guidance_scale")
+    expect(out.get_by_role("button", name="PNG, every eta")).to_be_visible()
+    expect(every).to_have_count(0)
+    out.get_by_label("only starred").check()
+    expect(out.get_by_role("button", name="PNG, every eta")).to_be_hidden()
+    assert nb.axe(".sdl-root") == [] and nb.errors == []
+
+
 def test_a_star_that_cannot_be_kept_is_taken_back_and_a_kernel_that_is_gone_is_told(notebook):
     nb = notebook(
         [

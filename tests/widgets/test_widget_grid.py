@@ -1240,12 +1240,12 @@ def test_it_is_said_how_many_a_file_holds_where_sliders_hide_others(results, tmp
         assert Line(grid).ask("export", what=what)[0]["said"] == "saved 11 of 12 pictures"
 
 
-def sheet_of(monkeypatch, grid, rows=None):
+def sheet_of(monkeypatch, grid, rows=None, all_of=""):
     """Everything that is written on the grid's PNG."""
     drawn = []
     draw = Sheet.draw
     monkeypatch.setattr(Sheet, "draw", lambda *given: drawn.append(draw(*given)) or drawn[-1])
-    grid._export("png", rows)
+    grid._export("png", rows, all_of)
     return " ".join(" ".join(text.get_text() for text in drawn[-1].axes[0].texts).split())
 
 
@@ -1263,6 +1263,31 @@ def test_the_png_tells_the_settings_the_model_and_the_marks(results, monkeypatch
     text = sheet_of(monkeypatch, grid)
     assert "1 of 12 pictures" in text and "✗ wrong" in text
     assert "2 of 12 pictures" in sheet_of(monkeypatch, grid, [3, 4])
+
+
+def test_a_png_has_all_settings_of_a_slider_one_below_the_other(results, monkeypatch, tmp_path):
+    grid = SeedGrid(results, row="red|blue", col="seed")
+    text = sheet_of(monkeypatch, grid, all_of="guidance_scale")
+    for setting in ("1", "3", "7.5"):
+        assert f"{setting} · red" in text and f"{setting} · blue" in text
+    assert "guidance_scale · red|blue" in text and "one of 3 values" not in text
+    told, (png,) = Line(grid).ask("export", what="png", all_of="guidance_scale")
+    assert told["said"] == "saved 12 of 12 pictures" and told["name"] == "pictures.png"
+    assert Image.open(io.BytesIO(png)).height > 2 * Image.open(grid.save(tmp_path / "a.png")).height
+    grid.hidden = [0]
+    told, _ = Line(grid).ask("export", what="png", all_of="guidance_scale")
+    assert told["said"] == "saved 11 of 12 pictures"
+    two = SeedGrid(results.drop(columns="red|blue"), row=["seed"], col=[])
+    other = two.places["sliders"][1]["name"]
+    assert f"{other}: " in sheet_of(monkeypatch, two, all_of=two.places["sliders"][0]["name"])
+    with pytest.raises(ValueError, match=r"'eta': no slider has that name; there is guidance_s"):
+        grid.save(tmp_path / "b.png", all_of="eta")
+    with pytest.raises(ValueError, match=r"a \.png of the whole grid"):
+        grid.save(tmp_path / "b.html", all_of="guidance_scale")
+    grid.sort = "seed"
+    assert "while no rows are chosen" in Line(grid).error(
+        "export", what="png", all_of="guidance_scale"
+    )
 
 
 @pytest.mark.parametrize("sides", [dict(row="red|blue", col="seed"), dict(row=[], col=[])])

@@ -50,6 +50,8 @@ class Part:
         "" if the grid has none of its own.
     status : str
         How far the job is, where it has not ended.
+    all_of : str
+        The slider whose settings stand one below the other in a PNG; "" for none.
     """
 
     frame: pd.DataFrame
@@ -60,6 +62,7 @@ class Part:
     marks: Mapping[int, Mapping[str, Any]]
     title: str
     status: str
+    all_of: str = ""
 
     @property
     def heading(self) -> str:
@@ -87,7 +90,9 @@ class Part:
         """Draws a PNG that says what a reader of the page sees beside the pictures."""
         places, where = self.places, self.where
         row, col = ([], []) if where is None else (places.row.names, places.col.names)
-        here = "" if where is None else places.describe_sliders(where)
+        if self.all_of:
+            row = [*places.sliders[places.find_slider(self.all_of)].names, *row]
+        here = "" if where is None else places.describe_sliders(where, self.all_of)
         names = [] if where is None else places.names
         few = not here and len(self.rows) != self.total
         left = f"{len(self.rows):,} of {self.total:,} pictures" if few else ""

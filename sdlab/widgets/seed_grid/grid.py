@@ -278,7 +278,9 @@ class SeedGrid(Panel):
         parts = [part for _, part in split_frame(value, by, "verdict")]
         return found.assign(cannot_tell=[int((p["verdict"] == VERDICTS[2]).sum()) for p in parts])
 
-    def save(self, path: str | os.PathLike[str], rows: Sequence[int] | None = None) -> Path:
+    def save(
+        self, path: str | os.PathLike[str], rows: Sequence[int] | None = None, *, all_of: str = ""
+    ) -> Path:
         """Saves what is in view, or some rows, as one file.
 
         Parameters
@@ -288,25 +290,37 @@ class SeedGrid(Panel):
             files themselves, and the table).
         rows : sequence of int, optional
             Rows of the frame.
+        all_of : str, optional
+            The name of a slider: a .png has all its settings, one below the other.
         """
         path = Path(path).expanduser()
         kind = path.suffix.lower().lstrip(".")
         if kind not in KINDS:
             raise ValueError(f"{path}: a grid is saved as .{', .'.join(KINDS)}")
-        write_whole(path, self._export(kind, rows)[0])
+        write_whole(path, self._export(kind, rows, all_of)[0])
         return path
 
-    def _export(self, kind: str, rows: Sequence[int] | None = None) -> tuple[bytes, str]:
+    def _export(
+        self, kind: str, rows: Sequence[int] | None = None, all_of: str = ""
+    ) -> tuple[bytes, str]:
         """Makes a file of what is in view, or of some rows, and says how many pictures it holds."""
-        part = self._take_part(rows)
+        if all_of and (kind != "png" or self.is_chosen or rows is not None):
+            raise ValueError(
+                f"all_of={all_of!r}: all settings of a slider are a .png of the whole grid, and"
+                " only while no rows are chosen or sorted"
+            )
+        part = self._take_part(rows, all_of)
         if kind == "html":
             self._looks.look(part.rows)
             return write_page(part.heading, self._render(rows)), part.say_count(kind)
         return part.pack(kind), part.say_count(kind)
 
-    def _take_part(self, rows: Sequence[int] | None) -> Part:
-        """Takes what is in view, or some rows, for a file."""
+    def _take_part(self, rows: Sequence[int] | None, all_of: str = "") -> Part:
+        """Takes what is in view, or some rows, or all settings of a slider, for a file."""
         frame, in_order = self.value, self.is_chosen or rows is not None or self._places.in_order
+        if all_of:
+            found = self._places.list_settings(all_of, self.where, self._settings)
+            rows = [i for i in found if i not in self.hidden]
         if rows is not None:
             every = self.job.frame() if self.job else self._cells.frame
             frame = every.iloc[[self._cells.require(i, len(self._cells)) for i in rows]]
@@ -319,6 +333,7 @@ class SeedGrid(Panel):
             self._list_marks(),
             title="" if self.title == UNTITLED else self.title,
             status=self.status if self.state in ("running", "stopped") else "",
+            all_of=all_of,
         )
 
     @traitlets.validate("row", "col")
@@ -475,11 +490,12 @@ class SeedGrid(Panel):
 
     def _on_export(self, question: dict, buffers: list) -> None:
         kind, rows = str(question["what"]), question.get("rows")
+        all_of = str(question.get("all_of", ""))
         name = re.sub(r"[^\w-]+", "-", self.title).strip("-") or UNTITLED
         told = {"kind": "export", "name": f"{name}.{kind}", "mime": KINDS[kind]}
 
         def export() -> tuple[dict[str, Any], list[bytes]]:
-            data, said = self._export(kind, rows)
+            data, said = self._export(kind, rows, all_of)
             return told | {"said": said}, [data]
 
         self.answer_later(question, export)
