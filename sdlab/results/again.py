@@ -1,102 +1,25 @@
-"""A report as the Python that writes it again: what was measured, its claims and its votes."""
+"""A report as the Python that writes it again, and what that reads of the report."""
 
 from __future__ import annotations
 
-import ast
 import itertools
 import os
-from base64 import b64decode
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ..errors import shorten_text
 from ..store.columns import COLUMNS
-from ..store.store import Store
-from . import stats
-from .answers import list_readings
-from .code import find_store_root, name_store, write_axis, write_results_code
+from .carried import Votes, parse_csv
+from .claim_code import Written, find_rows, write_claims, write_evidence, write_rows
+from .code import name_store, write_results_code
 from .figures import split_caption
-from .frame import column_values, count_noun, find_label_columns, hide_home, is_measured, row_tuples
+from .frame import count_noun, find_label_columns, is_measured, row_tuples
 from .scorers import SCORERS
-from .sections import CSV_START, encode_csv
-from .stats.claims import CALL, SAMPLE, Claim
-
-SAID = ("votes", "answers")  # how statistics name a table of what people said; a store's, too
-TEXTS = ("key", "vote", "answer", "rater", "question", "prompt", "wording")
-UNCARRIED = "the raters' votes are not in this file"
-GIVE_VOTES = "give them as Claim(..., votes=Store(...).votes())"
-GIVE_COUNTED = "report a frame that has it, or give the answers as Claim(..., votes=judge.value)"
-STORE_ONLY = (
-    "The votes that this is counted of are not in this file: the code below makes this claim again"
-    " only where the pictures' store has them. Claim(..., votes=) puts them here."
-)
-MOST_TOLD = 200  # characters of an error
-SIDES = ("left", "right")  # keys, where a table has both
-
-
-@dataclass(frozen=True)
-class Votes:
-    """What people said, as a report carries it: under a name in its code, and as a file's."""
-
-    name: str
-    file: str
-    source: pd.DataFrame
-
-    @property
-    def csv(self) -> str:
-        """The address of the CSV file; "" if that is very large."""
-        return encode_csv(self.shown)
-
-    @property
-    def shown(self) -> pd.DataFrame:
-        """The votes as they are sent elsewhere: files by their names alone."""
-        paths = [name for name in self.source.columns if str(name).endswith("path")]
-        every = {name: column_values(self.source, name) for name in paths}
-        return self.source.assign(
-            **{name: [v and os.path.basename(v) for v in found] for name, found in every.items()}
-        )
-
-    @property
-    def carried(self) -> pd.DataFrame | None:
-        """What `read_table` gives of it; None if it is too large to be carried."""
-        return parse_csv(self.csv) if self.csv else None
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What people said of the report's pictures, as their store keeps it: a report has none of it.
-
-    Who wrote the report may have left it out so that nobody's name is in there.
-    """
-
-    kind: str
-    carried: pd.DataFrame
-
-    @property
-    def name(self) -> str:
-        """Its name in the code."""
-        return f"store_{self.kind}"
-
-
-def read_stored(claims: Sequence[Claim], own: pd.DataFrame) -> list[Stored]:
-    """Reads what the pictures' store keeps, where a claim is of that and the report has it not."""
-    root = find_store_root(own) if any(map(lacks_votes, claims)) else None
-    if root is None:
-        return []
-    store = Store(root)
-    return [Stored(kind, table) for kind in SAID if len(table := getattr(store, kind)())]
-
-
-def lacks_votes(claim: Claim) -> bool:
-    """Tells whether the evidence is of what people said, and the claim comes without."""
-    called = claim.evidence.attrs.get(CALL)
-    return claim.votes is None and bool(called and {*SAID} & {*called["tables"]})
+from .sections import CSV_START
+from .stats.claims import Claim
 
 
 def name_again(path: Path) -> str:
@@ -104,15 +27,6 @@ def name_again(path: Path) -> str:
     suffix = path.suffix or ".html"
     names = (f"{path.stem}-again{f'-{n}' * (n > 1)}{suffix}" for n in itertools.count(1))
     return next(name for name in names if not path.with_name(name).exists())
-
-
-def list_votes(claims: Iterable[Claim], stem: str) -> list[Votes]:
-    """Lists what people said for these claims, each table once."""
-    every = {id(claim.votes): claim.votes for claim in claims if claim.votes is not None}
-    ends = ("" if n == 1 else str(n) for n in itertools.count(1))
-    return [
-        Votes(f"votes{n}", f"{stem}-votes{n}.csv", each) for n, each in zip(ends, every.values())
-    ]
 
 
 def write_again(
@@ -221,168 +135,6 @@ def write_added(names: Sequence[str], carried: bool) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Written:
-    """A claim as Python: its arguments behind the text, or why it is left out.
-
-    Attributes
-    ----------
-    stored : Stored, optional
-        What of the store the code counts, as the report has it not.
-    is_large : bool
-        Whether its votes are too many to be in the report.
-    """
-
-    claim: Claim
-    code: str = ""
-    left_out: str = ""
-    stored: Stored | None = None
-    is_large: bool = False
-
-    @property
-    def line(self) -> str:
-        """Its lines in the list of claims: a comment, if it is left out."""
-        text = self.claim.text
-        if self.left_out:
-            why = "as its evidence cannot be written as code"
-            return f"    # left out: {text!r}, {why}: {self.left_out}\n"
-        if self.stored:
-            made = f"stats.Claim({text!r}, {self.code})"
-            return f"    *([{made}] if len({self.stored.name}) else []),\n"
-        note = "    # its votes are too many to be in this file\n" * self.is_large
-        return f"{note}    stats.Claim(\n        {text!r},\n        {self.code},\n    ),\n"
-
-    @property
-    def lost(self) -> str:
-        """What to tell if the report's code does not make it again, or not everywhere; else ""."""
-        if self.left_out:
-            return f"The code below does not make this claim again: {self.left_out}."
-        return STORE_ONLY if self.stored else ""
-
-
-def list_written(
-    claims: Sequence[Claim], own: pd.DataFrame, votes: Sequence[Votes]
-) -> list[Written]:
-    """Lists each claim as Python, if that is the same; else why not."""
-    stored = read_stored(claims, own)
-    return [write_claim(claim, own, votes, stored) for claim in claims]
-
-
-def write_claims(written: Sequence[Written], folder: str) -> str:
-    """Writes Python that binds `claims`, with a comment for what it cannot say.
-
-    Parameters
-    ----------
-    written
-        As `list_written` gives them.
-    folder : str
-        Of the store, as the code names it.
-    """
-    if not written:
-        return ""
-    counted = dict.fromkeys(each.stored.kind for each in written if each.stored)
-    tables = "".join(write_stored(kind, written, folder) for kind in counted)
-    note = "# what people said is in the store, not in this file: Claim(..., votes=) puts it here"
-    before = f"\nimport warnings\n\n{note}\n{tables}" if tables else ""
-    return f"{before}\nclaims = [\n{''.join(each.line for each in written)}]\n"
-
-
-def write_stored(kind: str, written: Sequence[Written], folder: str) -> str:
-    """Writes Python that reads a table of the store, and warns of what is left out without it."""
-    own = [(each.claim, each.stored) for each in written if each.stored]
-    texts = ", ".join(repr(claim.text) for claim, stored in own if stored.kind == kind)
-    said = f"{folder} has no {kind} here, so these claims are not made: {texts}"
-    name = next(stored.name for _, stored in own if stored.kind == kind)
-    read = f"{name} = Store({folder!r}).{kind}()\n"
-    return f"{read}if not len({name}):\n    warnings.warn({said!r}, stacklevel=1)\n"
-
-
-def write_claim(
-    claim: Claim, own: pd.DataFrame, votes: Sequence[Votes], stored: Sequence[Stored] = ()
-) -> Written:
-    """Writes one claim, if its evidence would be the same."""
-    said = next((each for each in votes if each.source is claim.votes), None)
-    rows = find_rows(claim.frame, own)
-    if rows is None:
-        return Written(claim, left_out="it is of other rows than the report's")
-    unsaid, call = lacks_votes(claim) and bool(stored), ""
-    tried: Sequence[Votes | Stored | None] = stored if unsaid else [said]
-    for each in tried:
-        call, same = write_evidence(claim.evidence, own.iloc[rows], write_rows(rows, own), each)
-        if same:
-            more = f", frame={write_rows(rows, own)}" if len(rows) < len(own) else ""
-            more += f", votes={said.name}" if said and said.csv else ""
-            many = bool(said and not said.csv)
-            counted = each if isinstance(each, Stored) else None
-            return Written(claim, call + more, stored=counted, is_large=many)
-    if said and (judged := write_judged(claim, own, said)):
-        return Written(claim, judged)
-    if unsaid:
-        call = f"{UNCARRIED}, and those of the store give another one by now; {GIVE_VOTES}"
-    return Written(claim, left_out=call)
-
-
-def write_judged(claim: Claim, own: pd.DataFrame, said: Votes) -> str:
-    """Writes evidence that counts answers as pictures, as `rate(judge.value, "yes")`; else ""."""
-    called, table = claim.evidence.attrs.get(CALL), said.carried
-    if not called or called["tables"] != ["frame"] or table is None:
-        return ""
-    for code, rows in list_readings(table, said.name, own):
-        call, same = write_evidence(claim.evidence, rows, code, None)
-        if same:
-            keys = None if claim.frame is None else column_values(claim.frame, "key")
-            frame = f", frame={code}" if keys == column_values(rows, "key") else ""
-            return f"{call}{frame}, votes={said.name}"
-    return ""
-
-
-def find_rows(frame: pd.DataFrame | None, own: pd.DataFrame) -> list[int] | None:
-    """Finds which rows of the report's these are, by their keys; None if there are others."""
-    if frame is None:
-        return list(range(len(own)))
-    if "key" not in frame.columns:
-        return None
-    place = {key: n for n, key in enumerate(column_values(own, "key"))}
-    found = [place.get(key, -1) for key in column_values(frame, "key")]
-    return None if -1 in found or not found else found
-
-
-def write_rows(rows: Sequence[int], own: pd.DataFrame) -> str:
-    """Writes which rows of `results` these are."""
-    return "results" if rows == list(range(len(own))) else f"results.iloc[{write_axis([*rows])}]"
-
-
-def write_evidence(
-    evidence: pd.DataFrame, frame: pd.DataFrame, results: str, votes: Votes | Stored | None
-) -> tuple[str, bool]:
-    """Writes the call that gives this evidence, which is tried; or why not, and False."""
-    called = evidence.attrs.get(CALL)
-    if not called:
-        return "no function of sdlab.stats gave it as it is", False
-    given = {"votes": votes and votes.carried, "answers": votes and votes.carried, "frame": frame}
-    tables = {name: given[name] for name in called["tables"]}
-    if any(table is None for table in tables.values()):
-        return f"{UNCARRIED}; {GIVE_VOTES}", False
-    columns = evidence.attrs.get(SAMPLE, {}).get("columns", [])
-    if lacking := [repr(name) for name in columns if name not in frame.columns]:
-        return f"the report's frame has no column {', '.join(lacking)}; {GIVE_COUNTED}", False
-    said = {name: results if name == "frame" else votes and votes.name for name in tables}
-    arguments = [f"{name}={value!r}" for name, value in called["given"].items()]
-    shown = [*(str(said[name]) for name in tables), *arguments]
-    call = f"stats.{called['name']}({', '.join(shown)})"
-    try:
-        ast.parse(call, mode="eval")
-        found = getattr(stats, called["name"])(**tables, **called["given"])
-        rows = evidence.index.tolist()
-        pd.testing.assert_frame_equal(found.loc[rows], evidence, check_dtype=False)
-    except AssertionError:
-        return f"{call} gives another one, as it was made of other rows, or changed", False
-    except (SyntaxError, TypeError, ValueError, KeyError) as error:
-        told = shorten_text(" ".join(hide_home(error).split()), MOST_TOLD)
-        return f"{call} does not give it: {told}", False
-    return call + (f".loc[{rows!r}]" if rows != found.index.tolist() else ""), True
-
-
 def write_figure(
     given: Any, own: pd.DataFrame, claims: Sequence[Claim] = (), votes: Sequence[Votes] = ()
 ) -> str:
@@ -488,14 +240,3 @@ class TableLinks(HTMLParser):
         name, address = given.get("download"), given.get("href") or ""
         if tag == "a" and name and address.startswith(CSV_START):
             self.links[name] = address
-
-
-def parse_csv(address: str) -> pd.DataFrame:
-    """Makes a table of the address that `encode_csv` gives; keys and answers stay texts."""
-    data = b64decode(address.removeprefix(CSV_START))
-    options: dict[str, Any] = {"encoding": "utf-8-sig", "keep_default_na": False, "na_values": [""]}
-    head = pd.read_csv(BytesIO(data), nrows=0, **options)
-    texts = [*TEXTS, *SIDES] if {*SIDES} <= {*head.columns} else TEXTS
-    dtypes = dict.fromkeys(texts, "string")
-    table = pd.read_csv(BytesIO(data), dtype=dtypes, **options).convert_dtypes()
-    return table.assign(rater=table["rater"].fillna("")) if "rater" in table else table

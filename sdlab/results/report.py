@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from ..recipe.request import FIELDS
 from ..store.files import write_whole
-from .again import list_votes, list_written, write_again
+from .again import write_again
 from .argument import (
     count_sample,
     describe_against,
@@ -34,6 +34,8 @@ from .argument import (
     show_unlike,
     show_verification,
 )
+from .carried import list_votes
+from .claim_code import list_written
 from .code import list_recipes, name_store_near, require_recipes
 from .figures import describe_figures, describe_picture
 from .frame import (

@@ -13,6 +13,7 @@ from ..store.files import write_whole
 from ..watermark.kinds import NoPixels
 from ..watermark.opening import open_picture
 
+INSPECTED = "inspected"  # the folder of a store for files that were dropped on its workbench
 PART = 1_000_000  # bytes in one message, at most: the servers in between have limits
 MOST_BYTES = 100_000_000  # of a file
 MOST_FILES = 500  # at once

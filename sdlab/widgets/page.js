@@ -19,6 +19,8 @@ const LEFT_ALONE = "Python does not answer: it is busy, or was restarted or shut
 const GONE = "Python was restarted or shut down, and has forgotten all that the cells had made. "
   + `What you see is from before: ${FROM_THE_TOP}`;
 
+const DEAD = "Python is gone: what is pressed here does nothing";
+
 // The line to Python of one panel, shared by all its views.
 class Line {
   constructor(model) {
@@ -116,9 +118,13 @@ const panel = (name, render, anew = "") => ({
     line.ask("ping", { page: line.prefix }).then(({ message }) => {
       reloaded.hidden = !message.reloaded;
     });
+    let own = null;                                        // JupyterLab's model
+    findOwn(model, (found) => { own = found; });
     const gone = () => {                                   // JupyterLab notices, and marks views
-      if (el.closest(".jupyter-widgets-disconnected")) line.notify(GONE);
+      const dead = own?.comm_live === false || el.closest(".jupyter-widgets-disconnected") !== null;
+      if (dead) line.notify(GONE);
       else if (line.said === GONE) line.notify("");
+      showDead(root, dead);
     };
     model.on("comm_live_update", gone);
     const watch = setInterval(gone, 1000);                 // some versions tell no model
@@ -156,6 +162,28 @@ function makeNotice(anew, root) {
     if (text && aloud && used && isAway(notice)) used.closest(".sdl-bar")?.after(near);
   };
   return { notice, say };
+}
+
+// Gives `take` the model that JupyterLab has, which knows whether Python is there: what a panel
+// gets of it does not say so, and the view of a panel that stands alone is never marked.
+function findOwn(model, take) {
+  const uid = model.get("uid"), every = Object.values(model.widget_manager?._models ?? {});
+  for (const each of every) {
+    each.then((found) => { if (found.get("uid") === uid) take(found); }).catch(() => {});
+  }
+}
+
+// Shows of a panel, and of the form or workbench that it is part of, that nothing in it works: the
+// notice may be out of view. The style dims what has the class.
+function showDead(root, dead) {
+  if (root.classList.contains("sdl-gone") === dead) return;
+  const around = [".sdl-form", ".sdl-workbench"].map((each) => root.closest(each)).filter(Boolean);
+  for (const each of [root, ...around]) {
+    each.classList.toggle("sdl-gone", dead);
+    each.title = dead ? DEAD : "";                         // where the mouse rests
+  }
+  for (const [name, value] of [["role", "group"], ["aria-disabled", "true"]])
+    dead ? root.setAttribute(name, value) : root.removeAttribute(name);
 }
 
 // Whether an element is scrolled out of the notebook, or of the page.

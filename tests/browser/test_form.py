@@ -1,5 +1,7 @@
 """The form in JupyterLab: filled in by keyboard, run, stopped and resumed; bad input, both themes."""
 
+import re
+
 from .lab import DARK, LIGHT, expect
 
 CELLS = [
@@ -127,6 +129,7 @@ def test_the_form_sees_what_other_cells_render_and_says_when_python_is_gone(note
     height = form.get_by_label("seed", exact=True).bounding_box()["y"] - form.bounding_box()["y"]
     nb.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     expect(form.get_by_text("Python was restarted or shut down")).to_be_visible()
+    expect(form).to_have_class(re.compile("sdl-gone"))  # with its fields, which are no panel's
     assert (
         form.get_by_label("seed", exact=True).bounding_box()["y"] - form.bounding_box()["y"]
         == height

@@ -2,7 +2,7 @@
 
 import re
 
-from .lab import expect
+from .lab import DARK, LIGHT, expect
 
 PLAN = """
 from sdlab import Job, Request, run, sweep
@@ -286,6 +286,67 @@ def test_the_saved_notebook_shows_its_pictures_without_a_kernel(notebook):
             == 64
         )
     assert "widgets" not in nb.save().metadata
+
+
+RESTART = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+BACK = """async () => {  // as JupyterLab does when it is connected again
+  const { rendermime } = jupyterapp.shell.currentWidget.content;
+  const renderer = rendermime.createRenderer("application/vnd.jupyter.widget-view+json");
+  const { _models } = await renderer._manager.promise;
+  for (const each of Object.values(_models)) (await each).comm_live = true;
+}"""
+
+
+def test_a_grid_whose_python_is_gone_looks_dead_where_one_looks_and_alive_when_it_is_back(notebook):
+    nb = notebook(
+        [PLAN + "grid = SeedGrid(run(plan, 'runs/dead', progress=False), cell_px=256); grid"]
+    )
+    nb.run_all()
+    out = nb.output(0)
+    root, png = out.locator(".sdl-root"), out.get_by_role("button", name="PNG", exact=True)
+    last = out.locator(".sdl-cell img").last
+    look = "node => [getComputedStyle(node).opacity, getComputedStyle(node).cursor]"
+    expect(last).to_be_visible()
+    assert png.evaluate(look) == ["1", "pointer"]
+    nb.page.evaluate(RESTART)
+    expect(root).to_have_class(re.compile("sdl-gone"))
+    expect(out.get_by_text("Python was restarted or shut down").first).to_be_visible()
+    last.scroll_into_view_if_needed()
+    for node in (png, last):
+        assert node.evaluate(look) == ["0.5", "not-allowed"]
+    expect(root).to_have_attribute("aria-disabled", "true")
+    expect(root).to_have_attribute("title", re.compile("Python is gone"))
+    for theme in (DARK, LIGHT):
+        nb.theme(theme)
+        nb.screenshot(f"gone-{theme.split()[-1].lower()}")
+        assert nb.axe(out) == []
+    nb.page.evaluate(BACK)
+    expect(root).not_to_have_class(re.compile("sdl-gone"))
+    assert png.evaluate(look) == ["1", "pointer"]
+    assert root.get_attribute("aria-disabled") is None and root.get_attribute("role") is None
+
+
+def test_all_settings_of_a_slider_are_saved_as_one_png_by_a_button(notebook):
+    nb = notebook(
+        [
+            "from sdlab import Request, run, sweep\nfrom sdlab.widgets import SeedGrid\n"
+            "plan = sweep(Request(prompt='a circle', num_inference_steps=1), eta=[0, 1], seed=range(2), guidance_scale=[1, 4])\n"
+            "grid = SeedGrid(run(plan, 'runs/all', progress=False), row='eta', col='seed'); grid"
+        ]
+    )
+    nb.run_all()
+    out = nb.output(0)
+    every = out.get_by_role("button", name="PNG, every guidance_scale")
+    with nb.page.expect_download() as saved:
+        every.press("Enter")
+    assert saved.value.suggested_filename == "pictures.png"
+    expect(out.get_by_role("status").get_by_text("saved 8 of 8 pictures")).to_be_visible()
+    out.get_by_label("rows").select_option("guidance_scale")
+    expect(out.get_by_role("button", name="PNG, every eta")).to_be_visible()
+    expect(every).to_have_count(0)
+    out.get_by_label("only starred").check()
+    expect(out.get_by_role("button", name="PNG, every eta")).to_be_hidden()
+    assert nb.axe(".sdl-root") == [] and nb.errors == []
 
 
 def test_a_star_that_cannot_be_kept_is_taken_back_and_a_kernel_that_is_gone_is_told(notebook):

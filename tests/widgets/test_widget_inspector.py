@@ -36,6 +36,7 @@ from sdlab.widgets import WatermarkInspector
 from sdlab.widgets.arrivals import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name
 from sdlab.widgets.inspector.answer import name_button, write_answer, write_headline, write_page
 from sdlab.widgets.inspector.code import write_how
+from sdlab.widgets.inspector.kept import KeptSearches
 from sdlab.widgets.inspector.pictures import AT_WORK, WAITING, draw_view, send_thumbnails
 from sdlab.widgets.pictures import make_thumbnail
 
@@ -453,14 +454,14 @@ def test_what_a_search_has_found_is_known_when_python_has_been_started_anew(fold
         assert repr(now) == repr(before) and now.provenance == before.provenance
         assert [f.payload for f in now.findings] == [f.payload for f in before.findings]
     monkeypatch.setattr(work, "searched", work.Searched())
+    kept = Path("mine/inspected.jsonl")
+    whole = kept.read_text()  # before another version adds what it finds
     with monkeypatch.context() as later:  # another detector may find another thing
         later.setattr("sdlab.widgets.inspector.kept.version", lambda name: "99.0")
         newer = WatermarkInspector(files, **there)
         newer.wait()
         assert newer.states == "-n-n"
-    kept = Path("mine/inspected.jsonl")
-    whole = kept.read_text()  # what was kept before a page was told from a cut is tested anew
-    assert '"page": null' in whole
+    assert '"page": null' in whole  # what was kept before that was told from a cut is tested anew
     kept.write_text(whole.replace(', "page": null', ""))
     monkeypatch.setattr(work, "searched", work.Searched())
     before = WatermarkInspector(files, **there)
@@ -476,6 +477,28 @@ def test_what_a_search_has_found_is_known_when_python_has_been_started_anew(fold
     other = WatermarkInspector(files, **there)
     other.wait()
     assert other.states == "-n-n"
+
+
+def test_what_a_quick_test_has_found_is_known_too_and_no_measure_of_how_long_one_takes(
+    folder, monkeypatch
+):
+    Path("mine").mkdir()
+    files, tested = ["in/marked.png", "in/plain.png"], []
+    monkeypatch.setattr(
+        work,
+        "detect_watermark",
+        lambda *images, **asked: tested.append(images) or detect_watermark(*images, **asked),
+    )
+    for _ in range(2):
+        inspector = WatermarkInspector(files, folder="mine/inspected")
+        inspector.wait()
+        assert inspector.states == "+n-n" and len(tested) == 2
+    assert inspector._work.pace.guess("none", 1) == work.Pace().guess("none", 1)
+    kept = KeptSearches(Path("mine/inspected"))
+    for n in range(3):  # what it wrote itself it need not read again
+        kept.keep_beside((f"{n}",), "seen", False)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail("read again"))
+    assert kept.recall_beside(("1",)) == ("seen", False)
 
 
 def test_a_page_tells_when_the_picture_was_looked_at_and_not_when_it_was_saved(folder, monkeypatch):

@@ -15,8 +15,7 @@ import traitlets
 
 from ...progress import wait_in_turns
 from ...recipe.request import Request
-from ...watermark.credentials import read_anchors
-from ...watermark.detector import name_payloads, require_search
+from ...watermark.detector import require_search
 from ...watermark.inspection import Inspection
 from ...watermark.statistics import require_testable
 from ..arrivals import MOST_BYTES, MOST_FILES, PART, Arrivals
@@ -39,7 +38,7 @@ from .pictures import (
     send_thumbnails,
 )
 from .recipe import find_recipe, make_request
-from .work import Work, count_verdicts, say_seconds, searched
+from .work import Work, count_verdicts, list_asked, say_seconds, searched
 
 PAUSE = 0.15  # seconds between two reports of what was found
 BATCH = 100  # thumbnails in an answer, at most
@@ -63,8 +62,8 @@ class WatermarkInspector(Panel):
     search : {"none", "crop", "size", "all"}
         What every picture is tested for at once; searches take seconds a picture.
     folder : path
-        Where dropped files are kept, so that `.code` can name them. What searches find, and what
-        a comparison in `Workbench` has shown, is kept beside it, in FOLDER.jsonl, and known again
+        Where dropped files are kept, so that `.code` can name them. What tests find, and what a
+        comparison in `Workbench` has shown, is kept beside it, in FOLDER.jsonl, and known again
         when Python has been started anew.
     false_positive_rate, trust_anchors
         As in `detect_watermark`.
@@ -130,8 +129,9 @@ class WatermarkInspector(Panel):
         trust_anchors: Any = None,
     ) -> None:
         require_search(search, false_positive_rate)
-        self._payloads, self._search = name_payloads(payloads), search
-        self._rate = float(false_positive_rate)
+        asked = list_asked(payloads, false_positive_rate, trust_anchors)
+        self._payloads, self._search = asked["payloads"], search
+        self._rate = asked["false_positive_rate"]
         for payload in self._payloads.values():
             require_testable(payload)
         self._pictures = list_pictures(images)
@@ -140,11 +140,6 @@ class WatermarkInspector(Panel):
         self._added: dict[str, dict] = {}  # file of the page: its answer
         self._lock, self._told_at, self._finished = threading.RLock(), 0.0, 0
         self._how = write_how(self._rate, trust_anchors)
-        asked = {
-            "payloads": self._payloads,
-            "false_positive_rate": self._rate,
-            "trust_anchors": read_anchors(trust_anchors),
-        }
         kept = KeptSearches(Path(folder).expanduser())
         self._work = Work(self._pictures, asked, self._news, self._ended, kept)
         super().__init__(

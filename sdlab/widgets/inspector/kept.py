@@ -1,4 +1,4 @@
-"""What searches have found, kept in a file beside the dropped pictures, for the next time."""
+"""What tests have found, kept in a file beside the dropped pictures, for the next time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FRESH = "provenance"  # the file itself tells it, and may be read better next ti
 
 
 class KeptSearches:
-    """What searches have found and comparisons shown, a line each of a file; the last word counts.
+    """What tests have found and comparisons shown, a line each of a file; the last word counts.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class KeptSearches:
         self._read: tuple[Any, dict[str, Any]] = None, {}  # (the file's stamp, what it says)
 
     def recall(self, name: tuple | None, path: str, asked: Mapping[str, Any]) -> Inspection | None:
-        """Gives what a search of that content has found, with what its file says now."""
+        """Gives what a test of that content has found, with what its file says now."""
         if name is None or (told := self._lines().get(hash_name(name))) is None:
             return None
         try:
@@ -46,7 +46,7 @@ class KeptSearches:
             return None
 
     def keep(self, name: tuple | None, found: Inspection) -> None:
-        """Writes what a search has found, if there is a place for it."""
+        """Writes what a test has found, if there is a place for it."""
         if name is not None and not found.unread:
             self._write(hash_name(name), pack_value(found))
 
@@ -67,15 +67,20 @@ class KeptSearches:
         """Adds a line, if there is a place for it: what is found is shown all the same."""
         if not self.file.parent.is_dir():
             return
+        known = self._lines()
         with suppress(OSError), self.file.open("ab") as file:
             line = json.dumps({"picture": name, "found": found}).encode()
-            file.write(b"\n" * bool(file.tell()) + line)
+            before = file.tell()
+            file.write(b"\n" * bool(before) + line)
+            file.flush()
+            stamp = self._read[0]
+            if before == (stamp[1] if stamp else 0):  # nobody else wrote: it need not be read anew
+                self._read = read_stamp(self.file), known | {name: json.loads(line)["found"]}
 
     def _lines(self) -> dict[str, Any]:
         """Reads what is kept, anew only if the file has changed; one that is torn is left out."""
         try:
-            now = self.file.stat()
-            stamp = now.st_ino, now.st_size, now.st_mtime_ns
+            stamp = read_stamp(self.file)
             if stamp != self._read[0]:
                 found: dict[str, Any] = {}
                 for line in self.file.read_bytes().split(b"\n"):
@@ -86,6 +91,12 @@ class KeptSearches:
         except OSError:
             return {}
         return self._read[1]
+
+
+def read_stamp(file: Path) -> tuple[int, int, int]:
+    """Reads what changes when a file does."""
+    now = file.stat()
+    return now.st_ino, now.st_size, now.st_mtime_ns
 
 
 def hash_name(name: tuple) -> str:

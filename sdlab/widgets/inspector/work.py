@@ -13,7 +13,8 @@ from typing import Any
 
 from ...progress import duration
 from ...results.frame import count_noun
-from ...watermark.detector import SHARES, detect_watermark
+from ...watermark.credentials import read_anchors
+from ...watermark.detector import SHARES, detect_watermark, name_payloads
 from ...watermark.inspection import Inspection
 from ...watermark.opening import shorten_error
 from .kept import KeptSearches
@@ -24,6 +25,17 @@ WEIGHTS = {"cut": 10, "size": 4, "both": 4}
 # seconds: of any picture, and more for each megapixel
 USUAL = {"none": (0.2, 0.15), "crop": (2.0, 0.5), "size": (2.0, 1.0), "all": (7.0, 1.5)}
 TICK = 0.5  # seconds between two looks at the clock
+
+
+def list_asked(
+    payloads: Any = "everyday", rate: float = 1e-6, trust_anchors: Any = None
+) -> dict[str, Any]:
+    """Lists the arguments of `detect_watermark` but for the search, as files are known by them."""
+    return {
+        "payloads": name_payloads(payloads),
+        "false_positive_rate": float(rate),
+        "trust_anchors": read_anchors(trust_anchors),
+    }
 
 
 class Pace:
@@ -206,10 +218,9 @@ class Work:
             self.news()
 
         try:
-            picture.inspection = self._look(picture, search, progress)
+            picture.inspection, anew = self._look(picture, search, progress)
             picture.error = None
-            quick = search == "none" and picture.inspection.search != search  # known from before
-            if picture.inspection.best is not None and not quick:  # one too small takes no time
+            if picture.inspection.best is not None and anew:  # one too small takes no time
                 self.pace.note(search, size, time.monotonic() - self._began)
         except Stopped:
             pass
@@ -223,8 +234,8 @@ class Work:
 
     def _look(
         self, picture: Picture, search: str, progress: Callable[[str, float], None]
-    ) -> Inspection:
-        """Tests a picture, or gives what a search of the same content has found before."""
+    ) -> tuple[Inspection, bool]:
+        """Tests a picture, or gives what was found in the same content before; and whether anew."""
         name = searched.name(picture, self.asked)
         if not picture.beside:
             picture.beside, picture.repeated = self.kept.recall_beside(name)
@@ -232,14 +243,14 @@ class Work:
         if known is None:
             known = self.kept.recall(name, str(picture.path), self.asked)
         if search == "none" and known is not None:
-            return known
+            return known, False
         found = detect_watermark(picture.source, search=search, progress=progress, **self.asked)
         found = replace(found, when=datetime.now().astimezone().isoformat(timespec="seconds"))
         if search != "none":
             searched.keep(name, found)
-            if found.detected or known is None or not known.detected:
-                self.kept.keep(name, found)
-        return found
+        if found.detected or known is None or not known.detected:
+            self.kept.keep(name, found)
+        return found, True
 
     # How it stands
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -39,7 +39,11 @@ from ...store.infotext import write_infotext
 from ...store.opinions import MARKS, RATINGS, check_opinion
 from ...store.png import read_record
 from ...store.store import Store
+from ..arrivals import INSPECTED
 from ..pictures import make_thumbnail
+
+if TYPE_CHECKING:
+    from ..inspector.kept import KeptSearches
 
 HIDDEN = tuple(  # columns that the zoom does not list
     name for name, column in COLUMNS.items() if column.role in ("identity", "opinion")
@@ -48,6 +52,7 @@ SHORT = sorted(  # what a tip tells, the prompts first
     (name for name, spec in SPECS.items() if spec.hint and not spec.fold),
     key=lambda name: SPECS[name].kind != "prompt",
 )
+ORIGIN = "where from"  # what “Where from?” says of a found picture
 LONGEST_NAME = 40  # letters of a prompt
 HINT = "show the frame of run(requests, store)"
 WAITING, THERE, FAILED, ABSENT = ".+x?"
@@ -86,6 +91,7 @@ class Cells:
         self.errors: list[Any] = [
             error and hide_home(error) for error in column_values(frame, "error")
         ]
+        self._kept: KeptSearches | None = None
         self.variations: list[Request] = []
         self.numbers: dict[Any, list[int]] = {}
         for i, key in enumerate(self.keys):
@@ -249,6 +255,7 @@ class Cells:
             except OSError as problem:
                 error = self.describe_problem(i, problem)
         shown = {"error": error} if error is not None else {}
+        shown |= self.recall_origin(i)
         shown |= self.leave_unsaid(i, recipe) | (self.list_measures(i) if i < len(self) else {})
         return (
             {
@@ -270,6 +277,20 @@ class Cells:
         if i >= len(self) or not find_foreign(self.frame.iloc[[i]])[0]:
             return recipe
         return {name: value for name, value in recipe.items() if not is_neutral(name, value)}
+
+    def recall_origin(self, i: int) -> dict[str, str]:
+        """Recalls what “Where from?” of a workbench has found out about a found picture."""
+        if i >= len(self) or self.store is None or self.paths[i] is None:
+            return {}
+        kept = self.store.root / f"{INSPECTED}.jsonl"
+        if not kept.is_file() or not find_foreign(self.frame.iloc[[i]])[0]:
+            return {}
+        from ..inspector.earlier import recall_origin  # and the detector with it
+        from ..inspector.kept import KeptSearches
+
+        self._kept = self._kept or KeptSearches(kept.with_suffix(""))
+        told = recall_origin(self.paths[i], self._kept)
+        return {ORIGIN: told} if told else {}
 
     def describe_problem(self, i: int, problem: OSError) -> str:
         """Says why a cell's picture cannot be shown, and what brings back one that is gone."""

@@ -3,7 +3,7 @@
 //
 // page -> Python  want {cells, px}, full {cell}, vary {cell}, open {cell}, stop,
 //                 arrange {side, columns}, rate {cell, starred?, rating?, verdict?, tags?, note?},
-//                 seen {cell}, export {what, rows?}
+//                 seen {cell}, export {what, rows?, all_of?}
 // Python -> page  cells {cells: [{i, tip, error?, picture}]} + a buffer for each picture,
 //                 sketches {cells: [i]} + buffers,
 //                 full {cell, facts, recipe, code, lacks: {recipe, place}} + a buffer,
@@ -172,9 +172,9 @@ class GridView {
     this.select([]);
   }
 
-  async export(what, rows = undefined) {
+  async export(what, part = {}) {                          // {rows} or {all_of: a slider's name}
     this.layout.saved.textContent = "";                    // else the same is not read again
-    const { message, buffers } = await this.line.ask("export", { what, ...(rows ? { rows } : {}) });
+    const { message, buffers } = await this.line.ask("export", { what, ...part });
     if (!buffers.length) return;
     saveFile(buffers[0], message.name, message.mime);
     this.layout.saved.textContent = message.said;

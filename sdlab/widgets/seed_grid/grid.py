@@ -5,53 +5,39 @@ from __future__ import annotations
 import os
 import re
 import threading
-import time
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import traitlets
 
-from ...errors import shorten_text
-from ...pictures import webp_bytes
-from ...progress import Event, Progress
 from ...recipe.collector import pause_collector
-from ...recipe.spec import SEEDS
-from ...recipe.sweep import sweep
 from ...render.job import Job
 from ...results.code import write_grid_code
-from ...results.frame import column_values, count_noun, describe_measures
+from ...results.frame import describe_measures
 from ...results.grid import find_columns, require_pictures
-from ...results.shared import describe_constant, describe_prompts
+from ...results.shared import describe_constant
 from ...store.files import write_whole
 from ...store.opinions import MARKS, VERDICTS, tabulate_marks
-from ..panel import Panel, describe_error, source, start_timer, workers
-from ..pictures import THUMBNAIL, can_look, describe_seen, look_at
+from ..panel import Panel, source, workers
 from .cells import Cells
-from .export import KINDS, draw_sheet, pack_files, write_page, write_table
+from .export import KINDS, UNTITLED, Part, write_page
+from .looks import Looks
+from .news import BATCH, JobNews, describe_unfinished
 from .places import Places, arrange_places
-from .still import MOST, describe_marks, render_grid
+from .still import MOST, render_grid
+from .variations import Variations
 from .view import (
     NONE,
-    choose_rows,
+    arrange_rows,
     find_answers,
     find_axes,
     find_numbers,
-    is_bounded,
     is_choosing,
-    list_words,
     read_filters,
-    sort_rows,
 )
 
-PAUSE = 0.15  # seconds between two messages about a job
-LULL = 5.0  # seconds without another announcement, but of the end
-BATCH = 50  # pictures in a message
-UNTITLED = "pictures"
-LONGEST_HEADING = 120  # letters
-MOST_LOOKED = 100  # pictures in which a program looks for a page: some 25 ms each
 VIEWED = (
     *("where", "only_starred", "filters", "sort", "hidden"),
     *("starred", "ratings", "verdicts", "tags", "notes"),
@@ -184,26 +170,18 @@ class SeedGrid(Panel):
         self._settings = self._places.settings()
         job = (self.job.frame, self.job.store) if self.job else (None, None)
         self._cells = Cells(frame, *job)
-        self._news: dict[int, Any] = {}  # row: a sketch, or None where there is something final
-        self._lock, self._speaking, self._telling = threading.RLock(), threading.Lock(), False
-        self._next = 0.0  # when the page may be told again
-        self._milestone: tuple[str, int] | None = None
-        if self.job and self.job.state != "running":
-            self._milestone = self.job.state, 0  # nobody waits for what is over
-        self._quiet = 0.0  # until when no quarter is announced
+        self._news = JobNews(self, self.job, self._cells) if self.job else None
+        self._variations, self._looks = Variations(self, self._cells), Looks(self._cells)
+        self._opining = threading.RLock()
         self._view: Any = None
-        self._code, self._varying = (-1, ""), threading.Lock()
-        self._varied: dict[int, tuple[Job, int]] = {}  # cell: (its job, its first variation)
-        self._seen: dict[int, str] = {}  # row: what a program found in its picture when it looked
+        self._code = -1, ""
         super().__init__(title=title, cell_px=cell_px, **self._lay_out(frame))
         self._read_opinions()
         self._note_view()
         self.observe(self._rearrange, ["row", "col"])
         self.observe(self._note_view, list(VIEWED))
-        if self.job:
-            self.job.watch(self._hear_job)  # first, so that nothing lands unseen
-            self._cells.update()
-            self._tell()
+        if self._news:
+            self._news.begin()
 
     def _lay_out(self, frame: pd.DataFrame) -> dict[str, Any]:
         """Gives the traits that follow from the frame and its places."""
@@ -222,7 +200,7 @@ class SeedGrid(Panel):
             "numbers": numbers,
             "answers": find_answers(frame, numbers),
             "measured": told if any(told) else [],
-            "looks": can_look(frame),
+            "looks": self._looks.can,
         }
 
     def __repr__(self) -> str:
@@ -255,18 +233,9 @@ class SeedGrid(Panel):
             and i not in gone
             and (not self.only_starred or i in stars)
         ]
-        frame, name = self._cells.frame, self.sort.removeprefix("-")
-        if is_choosing(self.filters):
-            bounded = is_bounded(self.filters)
-            numbers = column_values(frame, self.filters["column"]) if bounded else None
-            words = list_words(frame) if self.filters["text"] else [""] * len(frame)
-            rows = choose_rows(rows, self.filters, self._list_marks(), words, numbers)
-        if name:
-            marks = self._list_marks()
-            of_marks = [marks.get(i, {}).get(name) for i in range(len(frame))]
-            values = of_marks if name in MARKS else column_values(frame, name)
-            rows = sort_rows(rows, values, self.sort.startswith("-"))
-        return rows
+        if not of_all:
+            return rows
+        return arrange_rows(rows, self._cells.frame, self.filters, self.sort, self._list_marks())
 
     @property
     def is_chosen(self) -> bool:
@@ -309,7 +278,9 @@ class SeedGrid(Panel):
         parts = [part for _, part in split_frame(value, by, "verdict")]
         return found.assign(cannot_tell=[int((p["verdict"] == VERDICTS[2]).sum()) for p in parts])
 
-    def save(self, path: str | os.PathLike[str], rows: Sequence[int] | None = None) -> Path:
+    def save(
+        self, path: str | os.PathLike[str], rows: Sequence[int] | None = None, *, all_of: str = ""
+    ) -> Path:
         """Saves what is in view, or some rows, as one file.
 
         Parameters
@@ -319,53 +290,50 @@ class SeedGrid(Panel):
             files themselves, and the table).
         rows : sequence of int, optional
             Rows of the frame.
+        all_of : str, optional
+            The name of a slider: a .png has all its settings, one below the other.
         """
         path = Path(path).expanduser()
         kind = path.suffix.lower().lstrip(".")
         if kind not in KINDS:
             raise ValueError(f"{path}: a grid is saved as .{', .'.join(KINDS)}")
-        write_whole(path, self._export(kind, rows)[0])
+        write_whole(path, self._export(kind, rows, all_of)[0])
         return path
 
-    def _export(self, kind: str, rows: Sequence[int] | None = None) -> tuple[bytes, str]:
+    def _export(
+        self, kind: str, rows: Sequence[int] | None = None, all_of: str = ""
+    ) -> tuple[bytes, str]:
         """Makes a file of what is in view, or of some rows, and says how many pictures it holds."""
-        frame, chosen = self.value, self.is_chosen or rows is not None or self._places.in_order
+        if all_of and (kind != "png" or self.is_chosen or rows is not None):
+            raise ValueError(
+                f"all_of={all_of!r}: all settings of a slider are a .png of the whole grid, and"
+                " only while no rows are chosen or sorted"
+            )
+        part = self._take_part(rows, all_of)
+        if kind == "html":
+            self._looks.look(part.rows)
+            return write_page(part.heading, self._render(rows)), part.say_count(kind)
+        return part.pack(kind), part.say_count(kind)
+
+    def _take_part(self, rows: Sequence[int] | None, all_of: str = "") -> Part:
+        """Takes what is in view, or some rows, or all settings of a slider, for a file."""
+        frame, in_order = self.value, self.is_chosen or rows is not None or self._places.in_order
+        if all_of:
+            found = self._places.list_settings(all_of, self.where, self._settings)
+            rows = [i for i in found if i not in self.hidden]
         if rows is not None:
             every = self.job.frame() if self.job else self._cells.frame
             frame = every.iloc[[self._cells.require(i, len(self._cells)) for i in rows]]
-        there = [path is not None for path in column_values(frame, "path")]
-        count = len(frame) if kind == "csv" else sum(there[:MOST] if kind == "html" else there)
-        what = count_noun(len(self._cells), "row" if kind == "csv" else "picture")
-        said = f"saved {count:,} of {what}"
-        if kind == "html":
-            self._look(self.in_view() if rows is None else rows)
-            return write_page(self._name_page(frame), self._render(rows)), said
-        if kind in ("csv", "zip"):
-            return write_table(frame) if kind == "csv" else pack_files(frame), said
-        if frame.empty:
-            raise ValueError("no picture is in view, so there is nothing to draw")
-        return self._draw(frame, self.in_view() if rows is None else rows, chosen), said
-
-    def _name_page(self, frame: pd.DataFrame) -> str:
-        """Names a page of these rows: by the title, or by what their prompts ask for."""
-        asked = describe_prompts(frame) if self.title == UNTITLED else ""
-        return shorten_text(asked, LONGEST_HEADING) or self.title
-
-    def _draw(self, frame: pd.DataFrame, rows: Sequence[int], in_order: bool) -> bytes:
-        """Draws rows as a PNG that says what a reader of the page sees beside the pictures."""
-        row, col = ([], []) if in_order else (self._places.row.names, self._places.col.names)
-        marks, total = self._list_marks(), len(self._cells)
-        here = "" if in_order else self._places.describe_sliders(self.where)
-        names = [] if in_order else self._places.names
-        left = "" if here or len(rows) == total else f"{len(rows):,} of {total:,} pictures"
-        return draw_sheet(
+        return Part(
             frame,
-            row,
-            col,
+            self.in_view() if rows is None else rows,
+            len(self._cells),
+            self._places,
+            None if in_order else self.where,
+            self._list_marks(),
             title="" if self.title == UNTITLED else self.title,
-            shared=describe_constant(frame, names),
-            told=(here, left, self.status if self.state in ("running", "stopped") else ""),
-            captions=[describe_marks(marks.get(i, {})) for i in rows],
+            status=self.status if self.state in ("running", "stopped") else "",
+            all_of=all_of,
         )
 
     @traitlets.validate("row", "col")
@@ -437,7 +405,7 @@ class SeedGrid(Panel):
         """Waits for the job, and looks in pictures: nobody else waits, and what stays is read."""
         if self.job:
             self.job.wait()
-        self._look(self.in_view())
+        self._looks.look(self.in_view())
 
     def static(self) -> str:
         """Renders the pictures in view."""
@@ -445,7 +413,7 @@ class SeedGrid(Panel):
 
     def render_for_page(self) -> str:
         """Renders the pictures in view, and says what a program finds in them if they are few."""
-        self._look(self.in_view())
+        self._looks.look(self.in_view())
         return self._render()
 
     def _render(self, rows: Sequence[int] | None = None) -> str:
@@ -457,27 +425,10 @@ class SeedGrid(Panel):
             shown,
             where=None if self.is_chosen or rows is not None else self.where,
             marks=self._list_marks(),
-            seen=self._list_seen(shown[:MOST]),
+            seen=self._looks.list_seen(shown[:MOST]),
             note=" · ".join(filter(None, (self._describe_now(), self._describe_shared(shown)))),
             running=self.state == "running",
         )
-
-    def _look(self, rows: Sequence[int]) -> None:
-        """Has a program look in the pictures of rows of which nothing was measured, if few."""
-        new = [i for i in rows[:MOST] if i not in self._seen and self._cells.paths[i] is not None]
-        for i in new if self.looks and len(new) <= MOST_LOOKED else ():
-            self._look_at(i)
-
-    def _look_at(self, i: int) -> str:
-        """Says what a program finds in a picture, and keeps that for what stays of the grid."""
-        if said := look_at(self._cells.paths[i] or ""):
-            self._seen[i] = said
-        return said
-
-    def _list_seen(self, rows: Sequence[int]) -> dict[int, str]:
-        """Lists {row: what a program found in its picture}, as far as it has looked."""
-        measured = describe_seen(self._cells.frame.iloc[list(rows)], blind=False)
-        return {i: said or self._seen.get(i, "") for i, said in zip(rows, measured)}
 
     def _describe_shared(self, rows: Sequence[int]) -> str:
         """Says what these rows share, and what their prompts ask for, beside their captions."""
@@ -488,12 +439,7 @@ class SeedGrid(Panel):
         """Says how far the job is; while it runs when that was, as a picture may stay behind."""
         if self.job is None or self.state != "running":
             return self.status
-        done, now = self.job.progress, datetime.now().astimezone()
-        return (
-            f"{done.finished} of {count_noun(done.total, 'picture')} were finished on {now.day}"
-            f" {now:%B %Y, %H:%M}, while the job ran. What came later may be missing here: the"
-            " store has it, and so has this cell when it is run again"
-        )
+        return describe_unfinished(self.job.progress)
 
     # What the page asks
 
@@ -521,7 +467,7 @@ class SeedGrid(Panel):
     def _on_vary(self, question: dict, buffers: list) -> None:
         cell = self._cells.require(question["cell"])
         self.answer(question, {"kind": "varying"})  # first: loading a model takes its time
-        workers.submit(self.show_errors, lambda: self._vary_once(cell))
+        workers.submit(self.show_errors, lambda: self._variations.vary_once(cell))
 
     def _on_arrange(self, question: dict, buffers: list) -> None:
         side, columns = str(question["side"]), list(question["columns"])
@@ -540,15 +486,16 @@ class SeedGrid(Panel):
 
     def _on_seen(self, question: dict, buffers: list) -> None:
         i = self._cells.require(question["cell"], len(self._cells))
-        self.answer_seen(question, lambda: [self._look_at(i)])
+        self.answer_seen(question, lambda: [self._looks.look_at(i)])
 
     def _on_export(self, question: dict, buffers: list) -> None:
         kind, rows = str(question["what"]), question.get("rows")
+        all_of = str(question.get("all_of", ""))
         name = re.sub(r"[^\w-]+", "-", self.title).strip("-") or UNTITLED
         told = {"kind": "export", "name": f"{name}.{kind}", "mime": KINDS[kind]}
 
         def export() -> tuple[dict[str, Any], list[bytes]]:
-            data, said = self._export(kind, rows)
+            data, said = self._export(kind, rows, all_of)
             return told | {"said": said}, [data]
 
         self.answer_later(question, export)
@@ -577,7 +524,7 @@ class SeedGrid(Panel):
         self._read_opinions()
 
     def _read_opinions(self) -> None:
-        with self._lock:  # the last to read is the last to tell, on whatever thread
+        with self._opining:  # the last to read is the last to tell, on whatever thread
             rows = self._cells.list_marks().items()
             found = {name: [[i, of[name]] for i, of in rows if name in of] for name in MARKS}
             self.starred = [i for i, _ in found["starred"]]
@@ -605,137 +552,4 @@ class SeedGrid(Panel):
         seed : values or text, optional
             As for `sweep`.
         """
-        request, store = (
-            self._cells.find_request(cell),
-            self._cells.require_store("no place for more"),
-        )
-        following = [(request.seed + n) % SEEDS for n in range(1, 9)]
-        seeds = following if seed is None else seed
-        bare = request.but(prompt="", negative_prompt="")  # the braces in prompts are plain
-        others = sweep(bare, seed=seeds)
-        job = Job([request.but(seed=other.seed) for other in others], store, progress=False)
-        first = self._cells.add(job.requests)
-        if seed is None:
-            self._varied[cell] = job, first
-        self._show_variations(cell, job, first)
-        return job
-
-    def _vary_once(self, cell: int) -> None:
-        """Varies a cell unless that was done: a page asks again after a long wait or a reload."""
-        with self._varying:
-            job, first = self._varied.get(cell, (None, 0))
-            if job is not None and job.state in ("running", "done"):
-                self._show_variations(cell, job, first)
-            else:
-                self.vary(cell)
-
-    def _show_variations(self, cell: int, job: Job, first: int) -> None:
-        """Sends the page the places for a job's cells, and its pictures as they land."""
-
-        def heard(event: Event) -> None:
-            if event.kind in ("landed", "failed"):
-                self._send_variation(numbers[str(event.key)], str(event.key), event.error)
-            elif event.kind == "ended" and job.exception is not None:
-                self.send(describe_error(job.exception))
-
-        numbers = {key: first + n for n, key in enumerate(job.keys)}
-        places = [{"i": first + n, "seed": request.seed} for n, request in enumerate(job.requests)]
-        self.send({"kind": "varied", "of": cell, "cells": places})
-        job.watch(heard)  # first, so that nothing lands unseen
-        frame = job.frame()
-        for key, path, error in zip(
-            job.keys, column_values(frame, "path"), column_values(frame, "error")
-        ):
-            if path is not None or error is not None:
-                self._send_variation(numbers[key], key, error)
-
-    def _send_variation(self, i: int, key: str, error: str | None) -> None:
-        if error is None:
-            self._cells.paths[i] = str(self._cells.require_store("no picture").path(key))
-        else:
-            self._cells.errors[i] = error
-        content, buffers = self._cells.show_pictures([i], 256)
-        self.send(content, buffers=buffers)
-
-    # The job
-
-    def _hear_job(self, event: Event) -> None:
-        """Takes note of an event, on a thread of the job; the page is told of several at once."""
-        key = str(event.key)
-        with self._lock:
-            if event.kind == "landed":
-                cells = self._cells.note_picture(key)
-            elif event.kind == "failed":
-                cells = self._cells.note_error(key, str(event.error))
-            else:
-                cells = self._cells.numbers.get(key, [])
-            self._news |= dict.fromkeys(cells, event.image)
-            if not self._telling and event.kind != "ended":
-                self._telling = True
-                start_timer(max(0.0, self._next - time.monotonic()), self._tell)
-        if event.kind == "ended":
-            self._tell()
-            self._cells.update()
-            self.recoded += 1  # only now is it known in what batches the cells were rendered
-            self.refresh()
-
-    def _tell(self) -> None:
-        """Tells the page what landed since the last time, and shows sketches of what is at work."""
-        assert self.job is not None
-        with self._speaking:  # in turn: nothing is left to be said when the last has spoken
-            self._tell_news(self.job)
-
-    def _announce(self, job: Job) -> None:
-        """Announces where the job begins, a quarter of it where that takes long, and its end."""
-        running = self.state == "running"
-        share = job.progress.finished / (job.progress.total or 1)  # as the words count it
-        milestone = self.state, int(4 * share) if running and self._milestone else 0
-        now = time.monotonic()
-        if milestone == self._milestone or (running and milestone[1] and now < self._quiet):
-            return
-        self._milestone, self._quiet = milestone, now + LULL
-        self.announced = describe_milestone(job.progress, *milestone, self.describe_sides())
-
-    def _tell_news(self, job: Job) -> None:
-        with self._lock:
-            self._telling, self._next = False, time.monotonic() + PAUSE
-            news, self._news = self._news, {}
-            self.state = job.state
-            self.states = self._cells.states(self.state == "running")
-            self.status, self.fraction = str(job.progress), job.progress.fraction
-            self._announce(job)
-        final = [i for i, sketch in news.items() if sketch is None]
-        for start in range(0, len(final), BATCH):
-            content, buffers = self._cells.show_pictures(final[start : start + BATCH], 256)
-            self.send(content, buffers=buffers)
-        sketches = {
-            i: webp_bytes(sketch, THUMBNAIL) for i, sketch in news.items() if sketch is not None
-        }
-        if sketches:
-            self.send(
-                {"kind": "sketches", "cells": list(sketches)}, buffers=list(sketches.values())
-            )
-
-
-def describe_milestone(progress: Progress, state: str, quarter: int, sides: str) -> str:
-    """Says in a sentence how far a job is, as it is read aloud; at the end where its pictures are.
-
-    Parameters
-    ----------
-    progress : Progress
-    state : str
-        The job's.
-    quarter : int
-        How many quarters are done, while it runs.
-    sides : str
-        What names rows and columns, and what has a slider.
-    """
-    if state == "running" and not quarter:
-        return f"Begun: {count_noun(progress.todo, 'picture')} to render"
-    failed = f", {progress.failed} failed" if progress.failed else ""
-    count = f"{progress.finished} of {count_noun(progress.total, 'picture')} finished{failed}"
-    if state == "running":
-        return f"{('a quarter', 'half', 'three quarters')[min(quarter, 3) - 1]} done: {count}"
-    said = {"done": "Finished", "stopped": "Stopped"}.get(state, "Ended by an error")
-    lost = ". What was at work is not kept" if state == "stopped" else ""
-    return f"{said}: {count}. They stand below in {sides}{lost}"
+        return self._variations.vary(cell, seed)

@@ -88,13 +88,36 @@ class Places:
         titles = [axis.title for axis in self.sliders]
         return sides + (f", one {join_words(titles)} at a time by sliders" if titles else "")
 
-    def describe_sliders(self, where: Sequence[int]) -> str:
-        """Says which value each slider shows, and that it has others."""
+    def describe_sliders(self, where: Sequence[int], but: str = "") -> str:
+        """Says which value each slider shows, and that it has others; nothing of the one `but`."""
         return " · ".join(
             f"{axis.title}: {axis.labels[n]}"
             f" (one of {len(axis.found)} values, the others are not shown)"
             for axis, n in zip(self.sliders, where)
+            if axis.title != but
         )
+
+    def find_slider(self, title: str) -> int:
+        """Finds the number of a slider by its name, or raises with those there are."""
+        titles = [axis.title for axis in self.sliders]
+        if title not in titles:
+            known = join_words(titles) or "no slider"
+            raise ValueError(f"all_of={title!r}: no slider has that name; there is {known}")
+        return titles.index(title)
+
+    def list_settings(
+        self, title: str, where: Sequence[int], every: Sequence[tuple[int, ...]]
+    ) -> list[int]:
+        """Lists the rows at all settings of one slider, where the others stay as they are.
+
+        `every` is what `settings` gives.
+        """
+        free = self.find_slider(title)
+        return [
+            i
+            for i, found in enumerate(every)
+            if all(k == free or n == where[k] for k, n in enumerate(found))
+        ]
 
     def settings(self) -> list[tuple[int, ...]]:
         """Lists the setting of the sliders of each row."""

@@ -16,6 +16,7 @@ class LayoutBar {
     const full = fullButton(view.root);
     const save = ["png", "html", "csv"].map((what) => button(what.toUpperCase(), () =>
       view.export(what), { title: `save what is in view as ${what.toUpperCase()}` }));
+    this.every = h("span", { className: "sdl-ratings" });  // a PNG of all settings of a slider
     this.saved = h("span", { role: "status" });            // how many the last file holds
     this.why = h("span", { hidden: true, textContent: "what is chosen stands in one list: "
       + "“show all” brings rows and columns back" });
@@ -24,7 +25,8 @@ class LayoutBar {
     this.element = h("div", { className: "sdl-bar" }, h("label", sides, "rows", this.selects[0]),
       h("label", sides, "columns", this.selects[1]), this.why,
       h("label", {}, "size", this.size),
-      h("div", group, h("span", { textContent: "save as" }), ...save), this.saved, full);
+      h("div", group, h("span", { textContent: "save as" }), ...save, this.every),
+      this.saved, full);
     this.show();
   }
 
@@ -37,6 +39,9 @@ class LayoutBar {
       this.selects[k].replaceChildren(
         ...choice(values, now.join(" · "), (value) => value || ANY));
     });
+    this.every.replaceChildren(...this.view.sight.places.sliders.map(({ name }) =>
+      button(`PNG, every ${name}`, () => this.view.export("png", { all_of: name }),
+        { title: `save all settings of ${name}, one below the other, as one PNG` })));
     this.showList();
   }
 
@@ -44,6 +49,7 @@ class LayoutBar {
   showList() {
     const { model } = this.view, list = Boolean(model.get("shown"));
     for (const select of this.selects) select.disabled = list;
+    this.every.hidden = list;
     this.why.hidden = !list || !(model.get("row").length + model.get("col").length);
   }
 
@@ -154,7 +160,7 @@ class SelectionBar {
     const { model } = this.view = view, selected = () => model.get("selected");
     this.words = h("span", { role: "status" });
     this.beside = button("compare", () => view.beside.open(selected()), { title: "V" });
-    this.zip = button("save as ZIP", () => view.export("zip", selected()));
+    this.zip = button("save as ZIP", () => view.export("zip", { rows: selected() }));
     this.remove = button("remove from view", () => view.remove(), { title: "Delete" });
     this.none = button("select none", () => view.select([]));
     this.back = button("show them again", () => put(model, "hidden", []));

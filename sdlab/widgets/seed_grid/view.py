@@ -115,6 +115,26 @@ def find_axes(frame: pd.DataFrame, varying: Sequence[str]) -> list[str]:
     return found
 
 
+def arrange_rows(
+    rows: Sequence[int],
+    frame: pd.DataFrame,
+    filters: Mapping[str, Any],
+    sort: str,
+    marks: Mapping[int, Mapping[str, Any]],
+) -> list[int]:
+    """Lists the rows that pass all filters, sorted by a column, with "-" before it falling."""
+    found, name = list(rows), sort.removeprefix("-")
+    if is_choosing(filters):
+        numbers = column_values(frame, filters["column"]) if is_bounded(filters) else None
+        words = list_words(frame) if filters["text"] else [""] * len(frame)
+        found = choose_rows(found, filters, marks, words, numbers)
+    if name:
+        of_marks = [marks.get(i, {}).get(name) for i in range(len(frame))]
+        values = of_marks if name in MARKS else column_values(frame, name)
+        found = sort_rows(found, values, sort.startswith("-"))
+    return found
+
+
 def choose_rows(
     rows: Sequence[int],
     filters: Mapping[str, Any],

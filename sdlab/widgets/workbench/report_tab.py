@@ -24,7 +24,7 @@ from ...store.store import Store
 from ..panel import is_voila, render_message, workers
 from ..told import ToldLine
 from .found import Found
-from .tabs import SHORT, Read, Tab, make_button
+from .tab import SHORT, Read, Tab, make_button
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,14 +13,20 @@ from markupsafe import Markup
 
 from ...results.frame import count_noun, find_foreign, select_made
 from ...store.store import Store, open_store
+from ..arrivals import INSPECTED
 from ..code import name_folder
 from ..forms import forget_form, note_form
 from ..panel import Kept, workers
+from .choices import Choices
+from .compare_tab import CompareTab
 from .found import Found
+from .grid_tabs import GridTab, SweepTab
+from .judge_tab import JudgeTab
 from .keys import BenchKeys
 from .last_run import LastRun
+from .origin_tab import OriginTab
 from .report_tab import ReportTab
-from .tabs import EMPTY, CompareTab, GridTab, JudgeTab, OriginTab, SweepTab, Tab
+from .tab import EMPTY, Tab
 
 STILL_BYTES = 4_000_000  # of the pictures of all tabs but that in front
 LEFT_OUT = Markup(
@@ -38,6 +44,10 @@ NONE_FOUND = "No picture was found yet: drop some on the tab “Where from?”."
 
 class Workbench(Kept, ipywidgets.VBox):
     """Sweep, grid, compare, judge, where from, report: the widgets as tabs over one store.
+
+    What is chosen on the tabs is kept in the store's folder and chosen again when Python has been
+    started anew: rows and columns of the grid, what is compared or judged, title and text of the
+    report.
 
     Parameters
     ----------
@@ -77,9 +87,10 @@ class Workbench(Kept, ipywidgets.VBox):
         folder = self._folder = name_folder(store)
         self._sweep = SweepTab(store if isinstance(store, Store) else os.fspath(store))
         self.uid = self._sweep.form.uid  # its page hides the picture below while it is alive
-        people = CompareTab(self._frame, self.store), JudgeTab(self._frame, self.store)
-        seen: list[Tab] = [GridTab(self._frame), *people]
-        dropped = f"{folder}/inspected"
+        choices, about = Choices(self.store), (self._frame, self.store)
+        people = CompareTab(*about, choices), JudgeTab(*about, choices)
+        seen: list[Tab] = [GridTab(self._frame, choices), *people]
+        dropped = f"{folder}/{INSPECTED}"
         self._found = Found(self.store, Path(dropped).expanduser())
         origin = OriginTab(self._frame, self.store, dropped)
         report = ReportTab(self._frame, self.store, self._found, [*seen, origin])
