@@ -67,7 +67,9 @@ def run(
         A plan of fewer cells than are computed at once, finished ones counted, has a smaller power
         of two. To render one cell of a sweep to the bit again, give the size that is recorded. A
         model that runs in a pipeline of diffusers' own draws one picture in a call; of more,
-        `neighbours` records who shared it.
+        `neighbours` records who shared it, and more than last bits may hang on them: some pad a
+        prompt to the longest of its call, and the network reads the padding (CogView4, diffusers
+        0.42).
     device, dtype : str, optional
         By default the fastest here: "cuda" and "float16", or "cpu" and the number format in which
         it computes blocks of the model's width in the least time. That is measured once, in about a
