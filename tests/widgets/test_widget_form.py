@@ -19,7 +19,7 @@ from sdlab.render.job import _stop_all
 from sdlab.widgets import SweepForm
 from sdlab.widgets.sweep_form.field_text import AXES, read_line, write_line
 from sdlab.widgets.sweep_form.fields import FOLDS
-from sdlab.widgets.sweep_form.form import ahead
+from sdlab.widgets.sweep_form.form_fields import ahead
 from sdlab.widgets.sweep_form.jobs import describe_end
 from sdlab.widgets.sweep_form.outlook import Outlook
 
@@ -265,7 +265,7 @@ def test_what_is_no_store_model_or_axis_is_refused_at_once(tmp_path, given, erro
 def test_only_the_latest_change_is_looked_up(form, monkeypatch):
     asked, held = [], threading.Event()
     monkeypatch.setattr(
-        "sdlab.widgets.sweep_form.form.look_ahead",
+        "sdlab.widgets.sweep_form.form_fields.look_ahead",
         lambda reading, store: asked.append(reading.cells) or Outlook(),
     )
     ahead.submit(held.wait, 60)

@@ -18,7 +18,7 @@ from sdlab.recipe.request import Recipe
 from sdlab.widgets import Compare, Judge, SeedGrid, SweepForm, WatermarkInspector, Workbench
 from sdlab.widgets.forms import find_form
 from sdlab.widgets.inspector.answer import write_answer, write_page
-from sdlab.widgets.sweep_form.form import ahead
+from sdlab.widgets.sweep_form.form_fields import ahead
 from sdlab.widgets.workbench.tabs import list_sides
 
 
