@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-from ..errors import FieldError, blame_field
+from ..errors import FieldError, blame_field, caller_level
 from ..models.fit import require_weights_fit
 from ..models.resolve import (
     Native,
@@ -32,7 +32,6 @@ from ..recipe.request import PROMPTS, Recipe, Request, key_of, list_inputs, read
 from ..store.store import Store, open_store
 from .batch_size import share_cells
 from .notes import collect_finished, collect_notes, describe_strange_words, learn_words
-from .options import caller_level
 
 SWAPPED = ("vae", "lora", "textual_inversion")
 COMMON = ("guidance_scale", "guidance_rescale", "clip_skip", "options")  # to a call of diffusers'
