@@ -324,9 +324,10 @@ def render_page(
         contents=[],  # which the sections fill in
         beside=beside,
         filename=filename,
-        recipe=show_recipe(frame),
+        recipe=show_recipe(frame, print_cells=print_cells),
         schedules=describe_schedules(frame),
         seeds=format_ranges(sort_values(frame, "seed")),
+        seeds_vary=frame["seed"].nunique() > 1,  # then the recipe's table has them, too
         inputs_note=note_rest(len(inputs), MOST_INPUTS),
         cells=show_cells(short),
         print_cells=print_cells,
