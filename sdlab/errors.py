@@ -6,11 +6,14 @@ ValueError
     └── FieldFileError      also a FileNotFoundError
 RuntimeError
 └── GenerationError         a cell failed; `.request` is its recipe
+
+A warning is about the line outside of sdlab that asked, which `caller_level` finds.
 """
 
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -81,3 +84,14 @@ def suggest(name: object, known: Iterable[object], cutoff: float = 0.6) -> str:
 def shorten_text(text: str, most: int) -> str:
     """Cuts a text at so many characters, of which "…" is then the last."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def caller_level() -> int:
+    """Counts the stacklevel at which the function that asks warns the line outside of sdlab."""
+    level, frame = 1, sys._getframe(1)
+    while (
+        frame.f_back
+        and frame.f_globals.get("__name__", "").partition(".")[0] == __package__.partition(".")[0]
+    ):
+        level, frame = level + 1, frame.f_back
+    return level

@@ -47,20 +47,29 @@ class Progress:
     @property
     def finished(self) -> int:
         """Cells in the store: those from before and those rendered now."""
-        return self.total - self.todo + self.rendered
+        return self.before + self.rendered
+
+    @property
+    def before(self) -> int:
+        """Cells in the store that are from before."""
+        return self.total - self.todo
 
     @property
     def fraction(self) -> float:
-        """0 to 1, of what this run has to do."""
-        done = self._computed + sum(list(self._under_way.values()))
-        return min(1.0, done / self.todo) if self.todo else 1.0
+        """0 to 1, of all that was asked for, as the words count it; what is at work counts, too."""
+        return min(1.0, (self.before + self._count_done()) / self.total) if self.total else 1.0
 
     @property
     def seconds_left(self) -> float | None:
         """From the pace so far; None until the first step is done, and at the end."""
-        if self._begun is None or not 0 < self.fraction < 1 or self.state != "running":
+        done = self._count_done()  # what is from before took no time now
+        if self._begun is None or not 0 < done < self.todo or self.state != "running":
             return None
-        return (time.monotonic() - self._begun) * (1 / self.fraction - 1)
+        return (time.monotonic() - self._begun) * (self.todo / done - 1)
+
+    def _count_done(self) -> float:
+        """Counts the cells' worth of steps that this run has done."""
+        return self._computed + sum(list(self._under_way.values()))
 
     def count_step(self, cells: float, done: int, total: int, whose: object = None) -> None:
         """Counts steps done of `total` for so many cells; loading a model before does not count.
@@ -89,6 +98,8 @@ class Progress:
 
     def __str__(self) -> str:
         text = f"{self.finished} of {self.total} {self.unit} finished"
+        if self.before:
+            text += f" ({self.before if self.todo else 'all'} before this run)"
         if self.failed:
             text += f", {self.failed} failed"
         if self.state != "running":

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from queue import Queue
 from typing import Any
 
+from ..errors import caller_level
 from ..recipe.request import Recipe
-from .options import Options, caller_level
+from .options import Options
 
 QUIET = 300.0  # seconds without a step in which a worker is never given up
 SLACK = 10  # times as long as the longest task so far may a worker be silent

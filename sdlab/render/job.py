@@ -54,7 +54,8 @@ def run(
     Parameters
     ----------
     requests : Request or iterable of Request
-        Checked at once; a mistake raises here, before anything runs.
+        Checked at once; a mistake raises here, before anything runs. Of none, such as the empty
+        rest of a plan, a warning says so, and the frame has no rows.
     store : Store or path
         Finished cells in it are not rendered again; cells that failed are.
     batch_size : int, optional

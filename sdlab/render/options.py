@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
+from ..errors import caller_level
 from ..models.memory import LEVELS, read_limit
 
 rendering = threading.Lock()  # one pipeline is loaded at a time, so one job renders at a time
@@ -124,14 +124,3 @@ def warn_of_float16(device: str | None) -> None:
             RuntimeWarning,
             stacklevel=caller_level(),
         )
-
-
-def caller_level() -> int:
-    """Counts the stacklevel at which the function that asks warns the line outside of sdlab."""
-    level, frame = 1, sys._getframe(1)
-    while (
-        frame.f_back
-        and frame.f_globals.get("__name__", "").partition(".")[0] == __package__.partition(".")[0]
-    ):
-        level, frame = level + 1, frame.f_back
-    return level

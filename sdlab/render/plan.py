@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-from ..errors import FieldError, blame_field
+from ..errors import FieldError, blame_field, caller_level
 from ..models.fit import require_weights_fit
 from ..models.resolve import (
     Native,
@@ -32,10 +32,13 @@ from ..recipe.request import PROMPTS, Recipe, Request, key_of, list_inputs, read
 from ..store.store import Store, open_store
 from .batch_size import share_cells
 from .notes import collect_finished, collect_notes, describe_strange_words, learn_words
-from .options import caller_level
 
 SWAPPED = ("vae", "lora", "textual_inversion")
 COMMON = ("guidance_scale", "guidance_rescale", "clip_skip", "options")  # to a call of diffusers'
+EMPTY = (
+    "the plan is empty: there is no request in it, so nothing is rendered. Perhaps none was left of"
+    " those that were picked, or a generator of requests had been read before"
+)
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ def plan(requests: list[Request], store: Store) -> Plan:
     FieldError
         With the name of the field, and where one request is to blame its place in the list.
     """
+    if not requests:  # the rest of a plan may be: no error
+        warnings.warn(EMPTY, stacklevel=caller_level())
     with pause_collector():
         natives: dict[str, Native] = {}
         for name in dict.fromkeys(request.model for request in requests):
@@ -307,6 +312,8 @@ class Preview:
     def sentence(self) -> str:
         """How many pictures there are, how many finished, and about how long the rest takes."""
         count = f"{self.cells:,} picture{'s' * (self.cells != 1)}"
+        if not self.cells:
+            return "no pictures: the plan is empty, so there is nothing to render"
         if not self.todo:
             return f"{count}, all finished: nothing to render"
         time = (

@@ -278,21 +278,25 @@ def list_against(
 
 def count_sample(claim: Claim, frame: pd.DataFrame, against: Against | None) -> str:
     """Says over how many prompts and seeds the evidence goes; "" where it does not tell."""
-    sample = claim.evidence.attrs.get(SAMPLE)
     if against and against.looked:
         rows = frame.iloc[sorted({i for _, *both in against.looked for i in both})]
-    elif sample:
-        if claim.votes is not None and counts_answers(claim.votes, frame, sample["columns"]):
-            frame = join_answers(claim.votes, frame)
-        rows = select_sample(claim.evidence, frame, sample["columns"], sample["by"])
     else:
-        return ""
+        rows = select_claimed(claim, frame)
     if rows.empty:
         return ""
     prompts = read_sample(rows, None)
     n = 0 if prompts is None else prompts.nunique()
     over = name_range(count_prompts(claim.evidence), n, single=len(claim.evidence) == 1)
     return f"{over}, {count_noun(rows['seed'].nunique(), 'seed')}"
+
+
+def select_claimed(claim: Claim, frame: pd.DataFrame) -> pd.DataFrame:
+    """Selects the rows, or the answers to them, that a statistic counts; none if none did."""
+    if (sample := claim.evidence.attrs.get(SAMPLE)) is None:
+        return frame.iloc[:0]
+    if claim.votes is not None and counts_answers(claim.votes, frame, sample["columns"]):
+        frame = join_answers(claim.votes, frame)
+    return select_sample(claim.evidence, frame, sample["columns"], sample["by"])
 
 
 def counts_answers(votes: pd.DataFrame, frame: pd.DataFrame, columns: Sequence[str]) -> bool:

@@ -26,6 +26,7 @@ class TableCell:
     text: str = ""
     kind: str = ""  # a class in the style sheet; "number" stands at the right
     lines: Sequence[str] = ()
+    paper: str = ""  # what stands on paper in place of the lines, if anything does
     picture: str = ""  # its address
     small: bool = False  # to be enlarged without blurring
 

@@ -14,9 +14,12 @@ MEANINGS = {  # of `_error` and `_of`, `measure` tells
     "watermark_official": "what the official decoder reads",
     "objects_found": "the things that a program finds, of those of the little worlds",
     "objects_count": "how many things that are",
-    "objects_places": "their centres",
-    "objects_x": "where the first of them is, from the left",
-    "objects_y": "where the first of them is, from above",
+    "objects_places": (
+        'their centres, such as "18 22, 46 40": each so far from the left and from above, in 64ths'
+        " of the picture's width and height"
+    ),
+    "objects_x": "where the first of them is, from the left, in 64ths of the width",
+    "objects_y": "where the first of them is, from above, in 64ths of the height",
     "objects_background": "the plain colour or the scene behind them",
     "objects_fits": "how well each thing fits, 0 to 1: below 0.9 it may be another one",
     "objects_background_gap": "how far the picture is from that: from 0.06 on it may be another",

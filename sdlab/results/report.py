@@ -39,6 +39,7 @@ from .claim_code import list_written
 from .code import list_recipes, name_store_near, require_recipes
 from .figures import describe_figures, describe_picture
 from .frame import (
+    column_values,
     count_noun,
     find_foreign,
     find_inputs,
@@ -49,7 +50,8 @@ from .frame import (
     sort_values,
 )
 from .gallery import write_gallery
-from .html import TEMPLATES
+from .html import TEMPLATES, TableCell
+from .rated import describe_otherwise, find_rated, is_rate, list_otherwise, show_unlike_pictures
 from .sections import (
     MOST_CELLS,
     MOST_INPUTS,
@@ -105,8 +107,9 @@ def write_report(
         Whether the table of all pictures is printed, too; on the screen it is there in any case,
         with a link that saves the frame as CSV.
     claims : sequence of Claim
-        Each with its verdict in words, figure, table, what was not held constant, the pairs that go
-        against the finding (whatever the claim's own words say), and who judged. The votes go along
+        Each with its verdict in words, figure, table, what was not held constant, the pairs, or of
+        a rate the pictures, that go against the finding (whatever the claim's own words say), and
+        who judged. The votes go along
         as a table, with a CSV file, from which the code in the report makes the claims again; of
         those that it cannot, a warning and the page say why.
     notebook : path, optional
@@ -233,18 +236,9 @@ def describe_argument(
 
 def describe_claim(claim: Claim, frame: pd.DataFrame) -> dict[str, Any]:
     """Tells what the template shows of a claim."""
-    rows = frame if claim.frame is None else claim.frame
-    (pairing, untold), figure = find_pairing(claim, rows), draw_claim(claim)
-    against = find_against(claim, pairing) if pairing else None
-    if pairing and against and not against.looked:
-        untold = explain_untold(claim, pairing)
-    pairs = [
-        (
-            what,
-            [(side, show_picture(path, f"{side}, {value}"), value) for side, path, value in both],
-        )
-        for what, both in (list_against(pairing, against) if pairing and against else ())
-    ]
+    rows = frame if claim.frame is None else place_pictures(claim.frame, frame)
+    figure = draw_claim(claim)
+    counter = describe_rated if is_rate(claim) else describe_paired
     return {
         "text": claim.text,
         "verdicts": claim.verdicts,
@@ -253,12 +247,55 @@ def describe_claim(claim: Claim, frame: pd.DataFrame) -> dict[str, Any]:
             name_sides(claim.evidence).drop(columns="verdict", errors="ignore"), "Evidence"
         ),
         "measured": describe_columns(claim.evidence),
+        "judged": claim.judged,
+        **counter(claim, rows),
+    }
+
+
+def place_pictures(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """Gives rows, such as a table of answers has, the paths that the report's frame knows."""
+    if "key" not in rows.columns or "key" not in frame.columns:
+        return rows
+    known = dict(zip(column_values(frame, "key"), column_values(frame, "path")))
+    own = zip(column_values(rows, "key"), column_values(rows, "path"))
+    paths = [known.get(key) or path if key else path for key, path in own]
+    return rows.assign(path=pd.array(paths, "string"))
+
+
+def describe_paired(claim: Claim, rows: pd.DataFrame) -> dict[str, Any]:
+    """Tells which pairs go against a claim, and what else differs between their sides."""
+    pairing, untold = find_pairing(claim, rows)
+    against = find_against(claim, pairing) if pairing else None
+    if pairing and against and not against.looked:
+        untold = explain_untold(claim, pairing)
+    return {
         "sample": count_sample(claim, rows, against),
         "unlike": show_unlike(pairing) if pairing else None,
         "against": describe_against(against) if against and against.looked else untold,
-        "pairs": pairs,
-        "judged": claim.judged,
+        "pairs": show_sides(list_against(pairing, against) if pairing and against else ()),
     }
+
+
+def describe_rated(claim: Claim, rows: pd.DataFrame) -> dict[str, Any]:
+    """Tells which pictures came out otherwise than a rate says, and what else differs in them."""
+    rated, untold = find_rated(claim, rows)
+    return {
+        "sample": count_sample(claim, rows, None),
+        "unlike": show_unlike_pictures(rated) if rated else None,
+        "against": describe_otherwise(rated) if rated else untold,
+        "pairs": show_sides(list_otherwise(rated) if rated else ()),
+    }
+
+
+def show_sides(
+    found: Iterable[tuple[str, list[tuple[str, Any, str]]]],
+) -> list[tuple[str, list[tuple[TableCell, str]]]]:
+    """Shows pictures side by side, or alone, each with its words."""
+    shown = []
+    for what, sides in found:
+        told = [(path, f"{side}: {value}" if side else value) for side, path, value in sides]
+        shown.append((what, [(show_picture(path, words), words) for path, words in told]))
+    return shown
 
 
 def render_page(
@@ -289,9 +326,10 @@ def render_page(
         contents=[],  # which the sections fill in
         beside=beside,
         filename=filename,
-        recipe=show_recipe(frame),
+        recipe=show_recipe(frame, print_cells=print_cells),
         schedules=describe_schedules(frame),
         seeds=format_ranges(sort_values(frame, "seed")),
+        seeds_vary=frame["seed"].nunique() > 1,  # then the recipe's table has them, too
         inputs_note=note_rest(len(inputs), MOST_INPUTS),
         cells=show_cells(short),
         print_cells=print_cells,

@@ -47,6 +47,8 @@ from .html import Row, Table, TableCell
 from .origins import describe_foreign, describe_silent, list_origins, list_unknown
 
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
+FEW_VALUES = 5  # texts that are printed twice
+ON_PAPER = "each is printed with its pictures under “Cells”"
 INPUT_BYTES, MOST_INPUTS = 4_000_000, 100  # of all whole input pictures together; named at all
 INPUT_THUMBNAIL = 256
 CSV_BYTES, CSV_START = 5_000_000, "data:text/csv;charset=utf-8;base64,"
@@ -102,7 +104,7 @@ def name_values(columns: dict[str, list[Any]]) -> list[str]:
 def format_cell(name: str, value: Any) -> TableCell:
     """Writes a value into a table's cell: paths without folders, measured numbers rounded."""
     if value is None:
-        return TableCell("—")
+        return TableCell("—", "nothing")
     if name in ("path", "error"):
         return TableCell(Path(value).name if name == "path" else hide_home(value), name)
     measured = isinstance(value, float) and name not in FIELDS
@@ -127,8 +129,9 @@ def show_frame(frame: pd.DataFrame, caption: str) -> Table:
     return Table(rows=rows, head=head, caption=caption, note=note)
 
 
-def show_recipe(frame: pd.DataFrame) -> list[Table]:
-    """Shows what is constant, and what varies."""
+def show_recipe(frame: pd.DataFrame, *, print_cells: bool) -> list[Table]:
+    """Shows what is constant, and what varies; on paper no text that the cells say there."""
+    printed = find_varying(frame) if print_cells and len(frame) <= MOST_CELLS else []
     found = {name: sort_values(frame, name) for name in (*find_label_columns(frame), *FIELDS)}
     if len(found["weights"]) > 1:
         del found["weights"]
@@ -142,7 +145,7 @@ def show_recipe(frame: pd.DataFrame) -> list[Table]:
         if not more and first is not None
     ]
     axes: list[Row] = [
-        [name, TableCell(f"{len(every):,}", "number"), format_values(every)]
+        [name, TableCell(f"{len(every):,}", "number"), format_values(every, name in printed)]
         for name, every in found.items()
         if len(every) > 1
     ]
@@ -170,14 +173,15 @@ def describe_schedules(frame: pd.DataFrame) -> list[str]:
     return list(collect_finished(cells, natives).values())
 
 
-def format_values(found: list[Any]) -> TableCell:
-    """Writes numbers as ranges, texts on a line each."""
+def format_values(found: list[Any], printed: bool) -> TableCell:
+    """Writes numbers as ranges, and texts on a line each: on paper not many that are `printed`."""
     if not any(isinstance(value, str) for value in found):
         return TableCell(format_ranges(found))
     lines = [format_value(value) for value in found[:MOST_VALUES]]
     if len(found) > MOST_VALUES:
         lines.append(f"and {len(found) - MOST_VALUES:,} more, in the list of recipes below")
-    return TableCell(lines=lines, kind="lines")
+    paper = ON_PAPER if printed and len(found) > FEW_VALUES else ""
+    return TableCell(lines=lines, kind="lines", paper=paper)
 
 
 def show_elsewhere(frame: pd.DataFrame) -> Table:

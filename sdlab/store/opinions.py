@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pandas.api.extensions import ExtensionArray
 
+FILE = "opinions.jsonl"  # in a store's folder
 BALLOT: dict[str, Any] = {  # the columns of votes
     **dict.fromkeys(("time", "left", "right", "vote"), "string"),
     "blind": "boolean",
@@ -57,7 +58,7 @@ class Opinions:
     """
 
     def __init__(self, root: Path) -> None:
-        self.file = root / "opinions.jsonl"
+        self.file = root / FILE
         self._read: tuple[Any, list[dict]] = None, []  # (the file's stamp, its lines) for threads
         self._warned = 0  # lines
 

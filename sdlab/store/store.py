@@ -20,6 +20,7 @@ from .columns import COLUMNS
 from .files import ends_with, is_leftover, write_whole
 from .index import Index, pack_record, unpack_rows
 from .inputs import InputFolder
+from .layout import require_layout, warn_of_none
 from .opinions import Opinions
 from .png import ENDING, embed_record, read_record
 
@@ -223,8 +224,9 @@ class Store:
         """Lists the vote of each rater on each pair: `time left right vote blind rater`.
 
         A blind vote outweighs an open one, else the last counts; `history` lists all that were
-        ever cast, and where one was taken back.
+        ever cast, and where one was taken back. Where there is no store yet, a warning says so.
         """
+        warn_of_none(self.root, "votes")
         return self.opinions.votes(history=history)
 
     def reveal(self, pairs: Iterable[tuple[str, str]], *, rater: str = "") -> None:
@@ -260,7 +262,11 @@ class Store:
             self.opinions.take_back(about, **asked)
 
     def answers(self) -> pd.DataFrame:
-        """Lists the last answer of each rater to each question, as `Opinions.answers` does."""
+        """Lists the last answer of each rater to each question, as `Opinions.answers` does.
+
+        Where there is no store yet, a warning says so.
+        """
+        warn_of_none(self.root, "answers")
         return self.opinions.answers()
 
     def _require_keys(self, about: str | tuple[str, str]) -> None:
@@ -464,25 +470,6 @@ def pack_picture(
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     facts = {"created": now, **facts, "pixels": hash_pixels(image)}
     return embed_record(recipe, image, facts, latents=latents, hashes=hashes)
-
-
-def require_layout(root: Path, images: Path) -> None:
-    """Refuses a root that is a file, another program's folder, or the inside of a store."""
-    for folder in (root, images):
-        if folder.exists() and not folder.is_dir():
-            raise NotADirectoryError(
-                f"{folder} is a file; a store is a folder, such as Store('runs/hamster')"
-            )
-    names = [name for name in os.listdir(images) if name[0] != "."] if images.is_dir() else []
-    if names and not any(re.fullmatch("[0-9a-f]{2}", name) for name in names):
-        raise ValueError(
-            f"{images} holds {names[0]!r}, so {root} is no store; give a store's folder, or a"
-            " new one"
-        )
-    if root.name == "images" and (root.parent / "index.sqlite").exists():
-        raise ValueError(
-            f"{root} is the inside of a store; did you mean Store({str(root.parent)!r})?"
-        )
 
 
 def set_aside(path: str, error: ValueError) -> None:

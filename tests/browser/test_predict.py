@@ -91,3 +91,35 @@ def test_a_prediction_comes_before_its_pictures(notebook):
     nb.reopen(trusted=False)
     expect(out.get_by_role("img")).to_have_count(2)
     assert nb.errors == []
+
+
+SIX = RUN.replace("[0, 1]", "[0, 1, 2, 4, 7.5, 15]").replace(
+    "['a cat', 'anything']", "['a cat', 'anything', 'a dog', 'a red circle', 'nothing', 'noise']"
+)
+
+
+def test_six_choices_and_six_pictures_are_seen_at_once_on_a_whole_screen(notebook):
+    nb = notebook([SIX])
+    nb.page.set_viewport_size({"width": 1280, "height": 720})
+    nb.run_all()
+    out = nb.output(0)
+    out.get_by_role("textbox", name="pupil").fill("ann")
+    out.get_by_role("radio", name="nothing").click()
+    out.get_by_role("button", name="reveal").click()
+    pictures = out.locator(".sdl-predict-pictures img")
+    expect(pictures).to_have_count(6)
+    out.get_by_role("button", name="full screen").click()
+    expect(out.get_by_role("button", name="leave full screen")).to_be_visible()
+    seen = [*pictures.all(), *out.get_by_role("radio").all(), *out.locator("figcaption").all()]
+    for each in [*seen, *out.get_by_role("row").all()]:
+        expect(each).to_be_in_viewport(ratio=1)
+    nb.screenshot("predict-720")
+    assert pictures.first.evaluate("node => node.getBoundingClientRect().width") > 160
+    assert nb.axe(out) == []
+    nb.page.set_viewport_size({"width": 853, "height": 480})  # at a zoom of 150 %
+    for each in pictures.all():
+        expect(each).to_be_in_viewport(ratio=1)
+    out.get_by_role("button", name="leave full screen").click()
+    expect(out.get_by_role("button", name="full screen", exact=True)).to_be_visible()
+    assert pictures.first.evaluate("node => node.getBoundingClientRect().width") == 160
+    assert nb.errors == []

@@ -84,3 +84,39 @@ def test_cells_of_many_columns_and_a_wide_grid_fit_on_a4(browser, tmp_path):
         assert "a note a note" in cell.inner_text() and pd.notna(frame["note"][0])
         note = cell.locator("td[data-name=note]")
         assert "note" in note.evaluate("td => getComputedStyle(td, '::before').content")
+
+
+BESIDE = """() => [...document.querySelectorAll("#cells tbody tr")].map((row) => {
+  const image = row.querySelector("img").getBoundingClientRect();
+  const [first] = row.querySelector("td[data-name=prompt]").getClientRects();
+  return [first.top < image.bottom, first.left > image.right, row.offsetHeight];
+})"""
+
+
+def test_what_is_said_of_a_picture_stands_beside_it_on_paper_and_each_prompt_once(
+    browser, tmp_path
+):
+    words = [
+        f"a {n} cat on a mat, in the style of nobody ever, sharp focus, best" for n in range(8)
+    ]
+    more = {"guidance_scale": [3.0, 7.5], "num_inference_steps": [20, 30], "eta": [0.0, 0.5]}
+    cells = sweep(Request(), prompt=words, negative_prompt=["a dog", "rain"], **more, seed=[1, 2])
+    frame = save_noughts(tmp_path / "mine", cells[::3]).assign(source="here")
+    path = write_report(tmp_path / "r.html", "t", frame)
+    with window(browser) as context:
+        page = context.new_page()
+        page.goto(path.as_uri())
+        recipe = page.locator("#recipe")
+        assert all(text in recipe.inner_text() for text in (words[0], "All seeds"))
+        page.set_viewport_size({"width": SHEET, "height": 1000})
+        page.emulate_media(media="print")
+        beside = page.evaluate(BESIDE)
+        assert len(beside) == len(frame) > 60 and all(near and right for near, right, _ in beside)
+        assert max(high for *_, high in beside) < 80  # five lines
+        assert "each is printed with its pictures under" in recipe.inner_text()
+        assert words[0] not in recipe.inner_text() and "a dog" in recipe.inner_text()
+        assert "All seeds" not in recipe.inner_text() and "1, 2" in recipe.inner_text()
+        assert words[0] in page.locator("#cells").inner_text()
+        whole = write_report(tmp_path / "r.html", "t", frame, print_cells=False)
+        page.goto(whole.as_uri())
+        assert words[0] in recipe.inner_text()  # there is no other place

@@ -259,8 +259,12 @@ def test_the_time_of_a_larger_picture_follows_from_the_native_one(tmp_path):
 
 
 def test_no_requests_give_an_empty_frame_with_all_columns(tmp_path):
-    frame = run([], tmp_path)
+    with pytest.warns(UserWarning, match="the plan is empty: .* a generator") as caught:
+        frame = run([], tmp_path)
     assert len(frame) == 0 and {"prompt", "path", "error", "seconds"} <= set(frame)
+    assert [each.filename for each in caught if each.category is UserWarning] == [__file__]
+    with pytest.warns(UserWarning, match="the plan is empty"):
+        assert "no pictures: the plan is empty" in repr(preview([], tmp_path))
 
 
 # ---- refused before anything runs

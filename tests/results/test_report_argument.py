@@ -10,7 +10,9 @@ from PIL import Image
 from test_report import MODELS, NASTY, figure, ids, plan, report, results
 
 from sdlab import pair, write_report
+from sdlab.results.answers import join_answers
 from sdlab.results.argument import count_prompts, show_unlike
+from sdlab.results.rated import find_rated, list_otherwise, name_finding, show_unlike_pictures
 from sdlab.results.report import show_frame
 from sdlab.results.stats import Claim, agreement, paired, plot, ranking, rate, yield_curve
 
@@ -114,6 +116,76 @@ def test_a_claim_says_what_its_column_means(tmp_path, frame):
     claim = Claim("v2 is right", rate(frame.assign(objects_right=True), "objects_right"))
     page = report(tmp_path, frame.assign(objects_right=True), claims=[claim])
     assert "left of, right of, above and below are objects_relation's" in page.text
+
+
+def show_against(page):
+    """What a page says against its claims, and the HTML of the pictures that it shows there."""
+    pictures = re.search(r'<div class="pairs">.*?</article>', page.source, re.S)
+    return " ".join(page.text.split()), pictures[0] if pictures else ""
+
+
+def test_a_claim_from_a_rate_shows_what_came_out_otherwise_and_what_was_not_held_constant(
+    tmp_path, frame
+):
+    early = frame["prompt"].isin(PROMPTS[:6])
+    frame = frame.assign(guidance_scale=[1.0 if each else 7.5 for each in early])
+    claim = Claim("v2 is right", rate(frame, "right", by="model"))
+    text, pictures = show_against(report(tmp_path, frame, claims=[claim]))
+    finding = "tiny-v1: right less often true than not; tiny-v2: right more often true than not"
+    said = f"4 of 24 pictures came out otherwise than “{finding}”: the reader may see why."
+    assert f"What goes against the finding {said}" in text
+    assert pictures.count("<img") == pictures.count('class="single"') == 4
+    for words in ("tiny-v1: right True", "tiny-v2: right False"):
+        assert pictures.count(f"<span>{words}</span>") == 2
+    assert "prompt a cat 0" in pictures and "prompt a cat 1" in pictures
+    told = show_unlike_pictures(find_rated(claim, frame)[0])
+    rows = {name: cells for name, *cells in told.rows}
+    assert list(told.head) == ["what", "tiny-v1", "tiny-v2"] and "training data" in rows
+    assert rows["guidance_scale"] == ["1, 7.5"] * 2
+    assert {"prompt", "seed", "model", "weights"}.isdisjoint(rows)
+    second = frame[(frame["model"] == "tiny-v2") & ~early]
+    page = report(tmp_path, frame, claims=[Claim("x", rate(second, "right"), frame=second)])
+    text, pictures = show_against(page)
+    assert "Of 6 pictures none came out otherwise than “right more often true than not”." in text
+    assert "All else that is recorded was held constant." in text and "<img" not in pictures
+
+
+def test_where_a_share_says_neither_or_its_pictures_are_not_there_none_goes_against_it(
+    tmp_path, frame
+):
+    claims = [Claim("x", rate(frame, "right")), Claim("y", rate(frame, "right", by="model"))]
+    text, _ = show_against(report(tmp_path, frame, claims=claims[:1]))
+    assert "The share says neither, so there is no direction to go against." in text
+    text, _ = show_against(report(tmp_path, frame[:5], claims=claims[1:]))
+    assert "cannot be told: these rows have 3 pictures where the evidence is of 12;" in text
+    lost = frame.drop(columns="right")
+    text, _ = show_against(report(tmp_path, lost, claims=claims[1:]))
+    assert "cannot be told: these rows have no column right; Claim(..., frame=)" in text
+    assert name_finding({"share": 0.4, "guessing": 0.25}, "right") == (
+        "right more often true than guessing gives",
+        True,
+    )
+
+
+def test_the_samples_of_groups_that_differ_are_told_and_raters_of_a_picture_count_once(frame):
+    later = frame.assign(seed=[7 if model == "tiny-v2" else 3 for model in frame["model"]])
+    rated, _ = find_rated(Claim("x", rate(later, "right", by="model")), later)
+    rows = {name: cells for name, *cells in show_unlike_pictures(rated).rows}
+    assert rows["seed"] == ["3", "7"] and "prompt" not in rows
+    keys = frame["key"][:4].tolist()
+    said = [("Ann", keys, "yes no no yes"), ("Bob", keys, "yes no no no")]
+    answers = pd.DataFrame(
+        [(who, key, each) for who, keys, all_ in said for key, each in zip(keys, all_.split())],
+        columns=["rater", "key", "answer"],
+    )
+    evidence = rate(join_answers(answers, frame).query("key != @keys[0]"), "yes")
+    rest = Claim("x", evidence, votes=answers[answers["key"] != keys[0]])
+    rated, _ = find_rated(rest, frame)
+    assert rated.findings == ["yes less often true than not"] and rated.found == []
+    every = Claim("x", rate(join_answers(answers, frame), "yes"), votes=answers)
+    rated, _ = find_rated(every, frame)
+    ((_, [(_, path, value)]),) = list_otherwise(rated)
+    assert path == frame["path"][0] and value == "yes True"
 
 
 def test_where_the_difference_is_nothing_there_is_no_direction(tmp_path, frame):

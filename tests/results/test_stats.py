@@ -12,11 +12,12 @@ from scipy import stats as reference
 from scipy.optimize import brentq
 
 from sdlab import SCORERS, image_grid, pair, stats
-from sdlab.results.argument import name_sides
+from sdlab.results.argument import describe_columns, name_sides
 from sdlab.results.meanings import MEANINGS, explain_column
 from sdlab.results.stats import resampling
 from sdlab.results.stats.charts import COLORS
 from sdlab.results.stats.circles import compute_misfit, describe_circles
+from sdlab.results.stats.claims import note_sample
 from sdlab.results.stats.paired import adjust_holm, compare_ranks, compare_signs
 from sdlab.results.stats.preferences import write_preference
 from sdlab.results.stats.rankings import pool_votes
@@ -1082,6 +1083,15 @@ def test_every_column_of_the_table_of_scorers_is_named_with_its_scorer():
     for column in MEANINGS:
         scorer = next(name for name in SCORERS if column.startswith(f"{name}_"))
         assert f"measure(results, {scorer!r}) adds" in explain_column(column, ["key"])
+
+
+def test_the_scale_of_where_things_stand_is_told_with_the_columns():
+    told = {column: text for _, column, text in SCORERS.list_columns()}
+    assert all("64ths" in told[f"objects_{name}"] for name in ("places", "x", "y"))
+    evidence = pd.DataFrame({"difference": [1.0]})
+    evidence.attrs |= note_sample((), "objects_x")
+    (said,) = describe_columns(evidence)
+    assert said.endswith("from the left, in 64ths of the width.")
 
 
 def test_of_as_many_votes_for_both_sides_neither_is_called_preferred():

@@ -30,11 +30,28 @@ def lines(root) -> list[dict]:
 # The file
 
 
+def test_who_asks_a_folder_that_is_no_store_for_opinions_is_told_so(tmp_path):
+    (tmp_path / "circle" / "images").mkdir(parents=True)
+    near = "circel does not exist, so there are no votes; did you mean 'circle'"
+    with pytest.warns(UserWarning, match=near) as caught:
+        assert Store(tmp_path / "circel").votes().empty
+    assert [each.filename for each in caught if each.category is UserWarning] == [__file__]
+    with pytest.warns(UserWarning, match="is no store, so there are no answers$"):
+        assert Store(tmp_path).answers().empty
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert Store(tmp_path / "circle").votes().empty  # nobody has voted
+        new = Store(tmp_path / "new")
+        exec("new.answers()", {"__name__": "sdlab.widgets", "new": new})  # of one to be made
+        new.rate("0" * 32, starred=True)
+        assert new.answers().empty
+
+
 def test_nothing_is_written_before_the_first_opinion(tmp_path):
     opinions = Opinions(tmp_path / "a" / "b")
-    assert (
-        opinions.ratings() == {} and opinions.votes().empty and Store(tmp_path / "a").votes().empty
-    )
+    assert opinions.ratings() == {} and opinions.votes().empty
+    with pytest.warns(UserWarning, match="a does not exist"):
+        assert Store(tmp_path / "a").votes().empty
     assert not (tmp_path / "a").exists()
     opinions.rate("x", starred=True)
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["opinions.jsonl"]

@@ -19,7 +19,7 @@ from sdlab.render.job import _stop_all
 from sdlab.widgets import SweepForm
 from sdlab.widgets.sweep_form.field_text import AXES, read_line, write_line
 from sdlab.widgets.sweep_form.fields import FOLDS
-from sdlab.widgets.sweep_form.form import ahead
+from sdlab.widgets.sweep_form.form_fields import ahead
 from sdlab.widgets.sweep_form.jobs import describe_end
 from sdlab.widgets.sweep_form.outlook import Outlook
 
@@ -265,7 +265,7 @@ def test_what_is_no_store_model_or_axis_is_refused_at_once(tmp_path, given, erro
 def test_only_the_latest_change_is_looked_up(form, monkeypatch):
     asked, held = [], threading.Event()
     monkeypatch.setattr(
-        "sdlab.widgets.sweep_form.form.look_ahead",
+        "sdlab.widgets.sweep_form.form_fields.look_ahead",
         lambda reading, store: asked.append(reading.cells) or Outlook(),
     )
     ahead.submit(held.wait, 60)
@@ -541,6 +541,24 @@ def test_cells_that_failed_are_counted_at_the_end():
     assert describe_end(job, True) == "3 of 4 pictures finished, 1 failed"
     progress.rendered, progress.failed = 4, 0
     assert describe_end(job, True) == ""  # the plan says it
+
+
+def test_the_bar_and_the_words_count_the_same_pictures_and_tell_those_of_before_apart():
+    progress = Progress(12, 8)
+    assert str(progress) == "4 of 12 pictures finished (4 before this run), loading"
+    assert progress.fraction == 4 / 12 and progress.seconds_left is None
+    progress.count_step(4, 1, 2)
+    assert progress.fraction == 6 / 12  # of what is at work, too
+    progress.count_computed(4)
+    for _ in range(4):
+        progress.count_saved()
+    assert str(progress).startswith("8 of 12 pictures finished (4 before this run), ")
+    assert progress.fraction == 8 / 12
+    progress._begun -= 10  # half of what is to be made took so long
+    assert progress.seconds_left == pytest.approx(10, abs=1)
+    done = Progress(3, 0)
+    done.state = "done"
+    assert str(done) == "3 of 3 pictures finished (all before this run)" and done.fraction == 1
 
 
 def test_stop_ends_the_job_and_run_goes_on_from_there(tmp_path):

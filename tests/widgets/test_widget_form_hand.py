@@ -12,13 +12,15 @@ from test_widget_form import CIRCLE, executed, filled
 from test_widget_panel import idle
 
 import sdlab.widgets.sweep_form.form as form_module
+import sdlab.widgets.sweep_form.form_fields as fields_module
+import sdlab.widgets.sweep_form.form_filling as filling_module
 from sdlab import Job, Request, Store, run, sweep
 from sdlab.recipe.spec import SEEDS
 from sdlab.render.notes import find_strange_words
 from sdlab.results.probes import PROBES
 from sdlab.widgets import SeedGrid, SweepForm, WatermarkInspector, forms
 from sdlab.widgets.sweep_form import jobs
-from sdlab.widgets.sweep_form.form import ahead
+from sdlab.widgets.sweep_form.form_fields import ahead
 from sdlab.widgets.sweep_form.tools import BACK
 
 LONG = sweep(Request(prompt="a cat", num_inference_steps=999), seed=range(30))
@@ -297,7 +299,7 @@ def test_a_damaged_note_of_last_time_is_no_hindrance(tmp_path):
 
 def test_a_program_that_runs_a_notebook_begins_with_nothing(tmp_path, monkeypatch):
     (tmp_path / "form.json").write_text(json.dumps({"texts": {"prompt": "a dog"}, "called": {}}))
-    monkeypatch.setattr(form_module, "is_unattended", lambda: True)
+    monkeypatch.setattr(filling_module, "is_unattended", lambda: True)
     assert SweepForm(store=tmp_path).value == [Request()]
 
 
@@ -563,7 +565,7 @@ def test_a_form_that_waits_says_for_whom_and_offers_to_stop_it(tmp_path):
 
 def test_an_embedded_model_is_loaded_early_where_the_form_is_shown(tmp_path, monkeypatch, results):
     early = []
-    monkeypatch.setattr(form_module, "load_early", early.append)
+    monkeypatch.setattr(fields_module, "load_early", early.append)
     form = filled(SweepForm(store=tmp_path))
     assert early == []  # nobody sees it
     form.forget_page(), ahead.submit(lambda: None).result()
@@ -580,10 +582,10 @@ def test_a_form_tells_what_there_is_to_render_once_it_can_begin_but_errors_befor
     told, held = [], form_module.threading.Event()
     form = filled(SweepForm(Request(prompt="a cat"), tmp_path))
     form.forget_page(), ahead.submit(lambda: None).result()
-    monkeypatch.setattr(form_module, "load_early", lambda model: told.append(form.status))
+    monkeypatch.setattr(fields_module, "load_early", lambda model: told.append(form.status))
     filled(form, seed="0-1")
     assert told == ["2 pictures …"] and form.status.startswith("2 pictures: 0 finished")
-    monkeypatch.setattr(form_module, "load_early", lambda model: held.wait(60))
+    monkeypatch.setattr(fields_module, "load_early", lambda model: held.wait(60))
     form.fields["seed"].value = "0-2"
     form.fields["seed"].value = "0-"
     assert list(form.errors) == ["seed"]  # while the model is being loaded
@@ -625,7 +627,7 @@ BEGIN = """
 import sys
 import time
 from sdlab.widgets import SweepForm
-from sdlab.widgets.sweep_form.form import ahead
+from sdlab.widgets.sweep_form.form_fields import ahead
 from sdlab.widgets.sweep_form.tools import BACK
 form = SweepForm(store=sys.argv[1])
 form.fields["num_inference_steps"].value, form.fields["seed"].value = "999", "0-29"

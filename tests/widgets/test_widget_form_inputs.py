@@ -81,7 +81,7 @@ def png(image):
 )  # the form takes those that are there
 def test_a_form_keeps_every_field_and_so_does_its_code(name, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "sdlab.widgets.sweep_form.form.look_ahead", lambda *_: Outlook()
+        "sdlab.widgets.sweep_form.form_fields.look_ahead", lambda *_: Outlook()
     )  # there are no such files
     value = next(value for value in TWO[name] if value is not None)
     for plan in (Request(**{name: value}), sweep(Request(prompt="x"), **{name: TWO[name]})):

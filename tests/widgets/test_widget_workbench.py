@@ -13,7 +13,7 @@ import traitlets
 from sdlab import Request, Store, run, sweep
 from sdlab.widgets import Compare, Judge, SeedGrid, SweepForm, WatermarkInspector, Workbench
 from sdlab.widgets.forms import find_form
-from sdlab.widgets.sweep_form.form import ahead
+from sdlab.widgets.sweep_form.form_fields import ahead
 from sdlab.widgets.workbench.column_tab import list_sides
 
 

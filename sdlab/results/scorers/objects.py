@@ -74,8 +74,8 @@ def score_objects(
     -------
     DataFrame
         `objects_found`: names such as "red circle, cat", the most convincing first, "" if there are
-        none; `objects_count` of them; `objects_places`: their centres, such as "18 22, 46 40", in
-        pixels of a picture brought to 64x64; `objects_x` and `objects_y`: that of the first.
+        none; `objects_count` of them; `objects_places`: their centres, in the scale that
+        `SCORERS` tells; `objects_x` and `objects_y`: that of the first.
         `objects_background`: the plain colour or the scene. `objects_fits`: how well each thing
         fits, such as "0.98, 0.71" of 1; `objects_background_gap`: how far the picture is from the
         background, 0 if it is that. Captions and screen readers are told "perhaps" of a fit below

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from ...errors import caller_level
 from ...progress import watch_items
-from ...render.options import caller_level
 from ..frame import ERROR, OF, column_values
 
 Score = Callable[[Image.Image], Mapping[str, Any]]

@@ -6,7 +6,7 @@ import warnings
 
 import pandas as pd
 
-from ...render.options import caller_level
+from ...errors import caller_level
 from ..frame import column_values, distinct_values
 from .reading import ERROR, OF, find_kept, keep_scores, mark_pictures, warn_of_problems
 

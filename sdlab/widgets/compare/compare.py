@@ -7,56 +7,29 @@ from typing import Any
 
 import pandas as pd
 import traitlets
-from PIL import Image
 
-from ...recipe.request import FIELDS, PROMPTS
 from ...render.job import Job
 from ...results.code import find_store_root
-from ...results.frame import (
-    column_values,
-    count_noun,
-    describe_measures,
-    format_value,
-    hide_home,
-    is_neutral,
-    shorten_hashes,
-)
-from ...results.pairs import Pairing, draw_difference, list_differences, pair
-from ...results.stats.preferences import (
-    count_votes,
-    describe_few,
-    list_pairs,
-    list_votes,
-    name_voted,
-    preference,
-)
-from ...store.opinions import MemoryOpinions, sort_pair
+from ...results.frame import column_values, format_value, hide_home, shorten_hashes
+from ...results.pairs import Pairing, list_differences, pair
+from ...results.stats.preferences import list_pairs, list_votes, name_voted, preference
+from ...store.opinions import MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget
 from ..panel import Panel, source, start_timer
-from ..pictures import (
-    SEEN,
-    UNSEEN,
-    can_look,
-    describe_seen,
-    level_sizes,
-    look_at,
-    open_pictures,
-    strip_recipe,
-)
 from ..raters import name_rater, require_name
 from .counts import (
-    CONFIDENCE,
     count_raters,
-    describe_alike,
-    describe_count,
+    describe_pairs,
     describe_shown,
     describe_waiting,
     name_votes,
+    tell_all,
 )
-from .sizes import describe_sizes, read_sizes
+from .places import Places
+from .sizes import describe_sizes
 from .still import render_pairs
-from .votes import Ballot, Votes
+from .votes import Ballot, Votes, select_votes
 
 MODES = ("swipe", "side by side", "blink", "difference")
 SHARING = 0.5  # seconds without a vote, after which those of all raters are counted
@@ -257,7 +230,8 @@ class Compare(Panel):
 
         They are rows of `Store.votes()`: what `counts` counts, and what a claim of it rests on.
         """
-        return self._select_votes().iloc[: 0 if self._ballot.under_way else None]
+        votes = select_votes(self._votes.opinions, self._ballot.ids)
+        return votes.iloc[: 0 if self._ballot.under_way else None]
 
     @property
     def has_ended(self) -> bool:
@@ -265,7 +239,7 @@ class Compare(Panel):
 
         No name is given, and no vote on these pairs can change any more.
         """
-        votes = self._select_votes()
+        votes = select_votes(self._votes.opinions, self._ballot.ids)
         settled = len(votes) and not votes["may_change"].any() and "" not in {*votes["rater"]}
         return bool(settled and not self.rater and self._ballot.under_way)
 
@@ -275,7 +249,7 @@ class Compare(Panel):
 
         They are open ones, and those of raters who have asked for the names.
         """
-        votes = self._select_votes()
+        votes = select_votes(self._votes.opinions, self._ballot.ids)
         return votes[~votes["may_change"]].reset_index(drop=True)
 
     def count_ended(self) -> pd.DataFrame:
@@ -283,11 +257,6 @@ class Compare(Panel):
         pairing = self._pairing
         given = {"by": self.by, "left": pairing.left, "right": pairing.right}
         return preference(self.ended, pairing.source, **given)
-
-    def _select_votes(self) -> pd.DataFrame:
-        votes, pairs = self._votes.opinions.votes(), {sort_pair(*ids) for ids in self._ballot.ids}
-        own = [sort_pair(*ids) in pairs for ids in zip(votes["left"], votes["right"])]
-        return votes.loc[own].reset_index(drop=True)
 
     def choose(self, left: Any, right: Any) -> None:
         """Compares two other values of `by`."""
@@ -327,44 +296,28 @@ class Compare(Panel):
     # The pairs, laid out
 
     def _take(self, pairing: Pairing) -> None:
-        self._pairing, self._rows, self._short = (
-            pairing,
-            pairing.frame,
-            shorten_hashes(pairing.values),
-        )
+        self._pairing, self._rows, short = pairing, pairing.frame, shorten_hashes(pairing.values)
+        self._called = [hide_home(short.get(v, format_value(v))) for v in pairing.values]
         self._names, self._listed = name_voted(pairing), list_pairs(pairing)
 
     def _deal(self, at: int | None = None) -> None:
         """Lays the pairs out anew: others, in another order, or on other sides."""
         self._votes.read()
         kind = "key" if self._root else "path"
-        ids = list(
-            zip(
-                column_values(self._rows, f"left_{kind}"),
-                column_values(self._rows, f"right_{kind}"),
-            )
-        )
-        self._ballot = Ballot(ids, self._votes, self.blind, self.seed)
+        sides = (column_values(self._rows, f"{side}_{kind}") for side in ("left", "right"))
+        self._ballot = Ballot(list(zip(*sides)), self._votes, self.blind, self.seed)
+        self._places = Places(self._pairing, self._rows, self._names, self._ballot, self.deal + 1)
         if not self.blind:
             self._ballot.look()
         pairing, values = self._pairing, self._pairing.values
-        alone = count_noun(len(pairing.alone), "picture") + " without a partner"
-        self._noted = [
-            count_noun(len(ids), "pair"),
-            alone if pairing.alone else "",
-            self._say_few(),
-        ]
-        notes = [*self._noted, self._say_sizes(), describe_shown(self._ballot.list_shown())]
+        self._noted = describe_pairs(pairing, self._listed)
         secret = self._ballot.under_way
+        sizes = describe_sizes(self._rows) if secret else ""  # it must not be seen during the vote
+        notes = [*self._noted, sizes, describe_shown(self._ballot.list_shown())]
         with self.hold_sync():
-            self.choices = (
-                []
-                if secret
-                else [hide_home(self._short.get(value, format_value(value))) for value in values]
-            )
-            self.chosen = (
-                [] if secret else [values.index(pairing.left), values.index(pairing.right)]
-            )
+            self.choices = [] if secret else self._called
+            chosen = (pairing.left, pairing.right)
+            self.chosen = [] if secret else [values.index(value) for value in chosen]
             self._count_unnamed()
             self.note = " · ".join(note for note in notes if note)
             self._count()
@@ -372,19 +325,6 @@ class Compare(Panel):
             self.deal += 1
         self._share()
         self._renew_code()
-
-    def _say_sizes(self) -> str:
-        """Says before a blind vote which sizes differ: it must not be seen during the vote."""
-        if not self._ballot.under_way:
-            return ""
-        sizes = [
-            read_sizes(paths) for paths in zip(self._rows["left_path"], self._rows["right_path"])
-        ]
-        return describe_sizes([both for both in sizes if both])
-
-    def _say_few(self) -> str:
-        """Says before the vote that so few prompts, or pairs, can show nothing, where it is so."""
-        return describe_few(self._listed, 1 - CONFIDENCE) if len(self._listed) > 1 else ""
 
     def _count(self) -> None:
         """Tells the page what is voted, and what need not be hidden any more."""
@@ -429,16 +369,10 @@ class Compare(Panel):
             self._count_unnamed()
             own = self._ballot.tally(*self._names)
             if not self._ballot.under_way and own:
-                told = self._tell_all(table)
+                told = tell_all(table, self._names)
                 self.outcome = told[0]
                 self.tally = [own, *told]
         self.refresh_soon()
-
-    def _tell_all(self, table: pd.DataFrame | None = None) -> list[str]:
-        """Tells what all raters have said on these pairs, and how far they agree."""
-        table = self._list_votes() if table is None else table
-        row = count_votes(table, (), self._names, CONFIDENCE).iloc[0].to_dict()
-        return [*describe_count(table, row), *describe_alike(table, self._names)]
 
     def _renew_code(self) -> None:
         self.recoded += 1
@@ -490,7 +424,7 @@ class Compare(Panel):
         ballot = Ballot(self._ballot.ids, votes, blind=False, seed=self.seed)
         own = [] if others else [ballot.tally(*self._names)]
         noted = " · ".join(filter(None, self._noted))
-        return self._render(ballot, [f"{noted}.", *own, *self._tell_all()])
+        return self._render(ballot, [f"{noted}.", *own, *tell_all(self._list_votes(), self._names)])
 
     def _render(self, ballot: Ballot, said: Sequence[str]) -> str:
         """Renders the pairs, all votes unless they are secret, and what is said of them."""
@@ -510,19 +444,14 @@ class Compare(Panel):
     def _on_pair(self, question: dict, buffers: list) -> None:
         if not self.blind:
             self._ballot.look()
-        self._answer_about(question, self._open_pair)
+        self._answer_about(question, self._places.open)
 
     def _on_seen(self, question: dict, buffers: list) -> None:
-        self._answer_about(question, self._look, self.answer_seen)
-
-    def _look(self, place: int) -> list[str]:
-        """Looks at both pictures, which are in no order but that of their sides there."""
-        measured = self._list_seen(place)
-        found = [look_at(path) for path in self._paths(place)]
-        return [", ".join(filter(None, both)) for both in zip(found, measured)]
+        self._answer_about(question, self._places.look, self.answer_seen)
 
     def _on_difference(self, question: dict, buffers: list) -> None:
-        self._answer_about(question, lambda place: self._subtract(place, float(question["gain"])))
+        gain, places = float(question["gain"]), self._places
+        self._answer_about(question, lambda place: places.subtract(place, gain))
 
     def _answer_about(self, question: dict, work: Any, answer: Any = None) -> None:
         """Answers a question about a place, later, unless the pairs were laid out anew since."""
@@ -537,7 +466,7 @@ class Compare(Panel):
             return self.answer(question, {"kind": "outdated"})
         self._ballot.cast(place, question["vote"])
         self._count_vote()
-        self.answer(question, self._describe(place))
+        self.answer(question, self._places.describe(place))
 
     def _on_choose(self, question: dict, buffers: list) -> None:
         try:
@@ -553,7 +482,7 @@ class Compare(Panel):
         if not self.is_repeat(question):  # it would take back one more
             place = self._ballot.undo(place)
             self._count_vote()
-        self.answer(question, {**self._describe(place), "undone": self.voted != before})
+        self.answer(question, {**self._places.describe(place), "undone": self.voted != before})
 
     def _on_claim(self, question: dict, buffers: list) -> None:
         if question["deal"] == self.deal and not self.is_repeat(question):
@@ -568,95 +497,3 @@ class Compare(Panel):
     def require_code(self) -> None:
         if self._ballot.under_way:
             raise ValueError("the code tells who is who: it is shown when the blind vote has ended")
-
-    # What it may know
-
-    def _describe(self, place: int) -> dict[str, Any]:
-        """Tells what may be said of a place: of a hidden one nothing of whose picture is whose."""
-        n, vote = self._ballot.order[place], self._ballot.vote_at(place)
-        hidden = self._ballot.hides(place)  # labels, such as who was shown it, may tell a side
-        names = (
-            ["", ""] if hidden else self._names[::-1] if self._ballot.swapped[n] else self._names
-        )
-        apart = (*self._pairing.varying, *(PROMPTS if hidden else ()))  # which labels stood for
-        row, given = self._rows.iloc[[n]], self._ballot.vote_on(n)
-        shown = {
-            name: column_values(row, name)[0]
-            for name in row.columns
-            if not name.startswith(("left_", "right_")) and (name in FIELDS or not hidden)
-        }
-        facts = [
-            [name, format_value(value)]
-            for name, value in shown.items()
-            if value is not None and not is_neutral(name, value)
-        ]
-        return {
-            "kind": "pair",
-            "deal": self.deal,
-            "n": place,
-            "names": names,
-            "vote": vote,
-            "stays": bool(given and given[1] and not hidden),
-            "said": self._describe_vote(place, names),
-            "shared": [fact for fact in facts if fact[0] in apart],
-            "more": [fact for fact in facts if fact[0] not in apart],
-        }
-
-    def _describe_vote(self, place: int, names: list[str]) -> str:
-        vote, given = self._ballot.vote_at(place), self._ballot.vote_on(self._ballot.order[place])
-        if given is None:
-            return ""
-        name = dict(zip(("left", "right"), names)).get(vote)
-        stays = given[1] and not self._ballot.hides(place)
-        return (
-            f"voted{' blind' if stays else ''}: {vote}{f' ({name})' if name else ''}"
-            f"{'; it stays, as you know the names' if stays else ''}"
-        )
-
-    def _open_pair(self, place: int) -> tuple[dict[str, Any], list[bytes]]:
-        hidden = self._ballot.hides(place)
-        images, problems = open_pictures(self._paths(place))
-        lacking = [UNSEEN + f": {why}" * (not hidden) if why else "" for why in problems]
-        if hidden:
-            images = level_sizes(images)
-        buffers = [b"" if image is None else strip_recipe(image) for image in images]
-        looks = can_look(self._pairing.source)
-        more = {"lacking": lacking, "seen": None if looks else self._list_seen(place)}
-        return {**self._describe(place), **more}, buffers
-
-    def _list_seen(self, place: int) -> list[str]:
-        """Lists what is measured of both; while it is hidden only what does not tell a side."""
-        n = self._ballot.order[place]
-        rows = self._pairing.source.iloc[list(self._pairing.pairs[n])]
-        seen = describe_seen(rows)
-        if not self._ballot.hides(place):
-            more = describe_measures(rows.drop(columns=[*SEEN], errors="ignore"))
-            seen = [", ".join(filter(None, both)) for both in zip(seen, more)]
-        return seen[::-1] if self._ballot.swapped[n] else seen
-
-    def _subtract(self, place: int, gain: float) -> tuple[dict[str, Any], list[bytes]]:
-        import numpy as np
-
-        one, other = self._paths(place)
-        try:
-            with Image.open(one) as left, Image.open(other) as right:
-                shown = draw_difference(left, right, gain)
-                change = np.abs(np.asarray(draw_difference(left, right, 1), np.int16) - 128)
-        except OSError:
-            raise ValueError(
-                "one of the two pictures cannot be read, so there is no difference"
-            ) from None
-        said = (
-            f"mean change {change.mean():.1f} of 255"
-            if change.any()
-            else "the two pictures are the same in every pixel"
-        )
-        return {"kind": "difference", "deal": self.deal, "n": place, "gain": gain, "said": said}, [
-            strip_recipe(shown)
-        ]
-
-    def _paths(self, place: int) -> tuple[str, str]:
-        """The files on the left and on the right, as seen at a place."""
-        n = self._ballot.order[place]
-        paths = self._rows["left_path"].iloc[n], self._rows["right_path"].iloc[n]
-        return paths[::-1] if self._ballot.swapped[n] else paths

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ...results.frame import column_values, join_words
+from ...results.frame import column_values, count_noun, join_words
+from ...results.pairs import Pairing
 from ...results.stats.agreement import agreement
-from ...results.stats.preferences import describe_few
+from ...results.stats.preferences import count_votes, describe_few
 from ...store.opinions import OTHER
 from ..raters import describe_agreement, name_rater
 
@@ -20,6 +21,13 @@ def count_raters(table: pd.DataFrame, total: int) -> list[str]:
     """Says how far each rater is: "ann: 12 of 80"."""
     count = Counter(column_values(table, "rater"))
     return [f"{name_rater(rater)}: {n} of {total}" for rater, n in count.items()]
+
+
+def describe_pairs(pairing: Pairing, listed: pd.DataFrame) -> list[str]:
+    """Says before the vote how many pairs there are, and that so few can show nothing, if so."""
+    alone = count_noun(len(pairing.alone), "picture") + " without a partner"
+    few = describe_few(listed, 1 - CONFIDENCE) if len(listed) > 1 else ""
+    return [count_noun(len(pairing), "pair"), alone if pairing.alone else "", few]
 
 
 def name_votes(table: pd.DataFrame, names: Sequence[str], own: str) -> dict[int, str]:
@@ -93,6 +101,12 @@ def describe_count(table: pd.DataFrame, row: dict) -> list[str]:
         count = table["may_change"].sum()
         lines.append(f"{count:,} of these votes may change: {say_waiting(raters)}.")
     return lines
+
+
+def tell_all(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Tells what all raters have said on these pairs, and how far they agree."""
+    row = count_votes(table, (), names, CONFIDENCE).iloc[0].to_dict()
+    return [*describe_count(table, row), *describe_alike(table, names)]
 
 
 def list_waiting(table: pd.DataFrame) -> list[str]:

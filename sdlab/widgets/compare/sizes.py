@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
 from PIL import Image
 
 from ...results.frame import UNREADABLE
@@ -23,8 +24,10 @@ def read_sizes(paths: Sequence[str]) -> Sizes | None:
     return found[0], found[1]
 
 
-def describe_sizes(found: Sequence[Sizes]) -> str:
+def describe_sizes(rows: pd.DataFrame) -> str:
     """Says beforehand in how many pairs the sizes differ, and what of that can be seen."""
+    sizes_of_all = [read_sizes(paths) for paths in zip(rows["left_path"], rows["right_path"])]
+    found = [both for both in sizes_of_all if both]
     unlike = [both for both in found if both[0] != both[1]]
     if not unlike:
         return ""

@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
 from ...results.frame import count_noun
-from ...store.opinions import VOTES, MemoryOpinions, mirror_vote, sort_pair
+from ...store.opinions import VOTES, MemoryOpinions, Opinions, mirror_vote, sort_pair
 from ...store.store import Store
 from ..raters import name_rater
 
@@ -127,6 +129,13 @@ class Votes:
             self._said[way].pop(pair, None)
         if vote is not None:
             self._said[blind][pair] = vote if ids == pair else mirror_vote(vote)
+
+
+def select_votes(opinions: Opinions, pairs: Sequence[Ids]) -> pd.DataFrame:
+    """Selects the votes of all raters on these pairs."""
+    votes, known = opinions.votes(), {sort_pair(*ids) for ids in pairs}
+    own = [sort_pair(*ids) in known for ids in zip(votes["left"], votes["right"])]
+    return votes.loc[own].reset_index(drop=True)
 
 
 class Ballot:

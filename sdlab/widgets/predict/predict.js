@@ -5,6 +5,7 @@
 //                 The buffer of a picture that cannot be read is empty.
 
 const LOST = "the picture cannot be read";
+const MOST = 0.4, LEAST = 64;  // of a picture on the whole screen: its share, and pixels
 
 class Choices {
   constructor(view) {
@@ -21,7 +22,7 @@ class Choices {
     for (const input of [...this.radios, this.pupil]) input.addEventListener("input", allow);
     this.fields = h("fieldset", { className: "sdl-predict-choices" },
       h("legend", { textContent: model.get("question") }), ...labels);
-    this.element = h("div", {}, this.fields,
+    this.element = h("div", { className: "sdl-predict-asked" }, this.fields,
       h("div", { className: "sdl-bar" }, h("label", {}, "pupil", this.pupil), this.reveal,
         fullButton(view.root)), this.missing);
     this.allow();
@@ -83,7 +84,8 @@ class Answer {
     this.bars = h("table", { className: "sdl-table" });
     this.pictures = h("div", { className: "sdl-predict-pictures" });
     this.code = codeBlock(view.line);
-    this.element = h("div", {}, this.verdict, this.bars, this.pictures, this.code);
+    this.element = h("div", { className: "sdl-predict-told" },
+      this.verdict, this.bars, this.pictures, this.code);
   }
 
   tell() {
@@ -107,6 +109,22 @@ class Answer {
       src ? h("img", { src, alt: captions[k], className: "sdl-pixels" }) : LOST,
       h("figcaption", { textContent: captions[k] }))));
     this.captions = captions;
+    const images = [...this.pictures.querySelectorAll("img")];
+    Promise.allSettled(images.map((image) => image.decode())).then(() => this.fit());
+  }
+
+  // On the whole screen all pictures are seen at once, as large as that lets them be.
+  fit() {
+    const { root } = this.view, full = document.fullscreenElement === root;
+    const overflows = () =>
+      this.pictures.offsetTop + this.pictures.offsetHeight > root.clientHeight - EDGES;
+    let side = Math.floor(MOST * Math.min(innerWidth, innerHeight));
+    const take = () => root.style.setProperty("--sdl-side", full ? `${side}px` : "");
+    take();
+    while (full && side > LEAST && overflows()) {
+      side -= 4;
+      take();
+    }
   }
 
   // What stands in each picture, for those who do not see it.
@@ -172,7 +190,9 @@ function render({ model, line, root }) {
     group: show };
   const unfollow = follow(model, acts);
   view.change();
-  return () => { unfollow(); view.told.free(); };
+  const sized = new ResizeObserver(() => view.told.fit());
+  sized.observe(root);
+  return () => { unfollow(); sized.disconnect(); view.told.free(); };
 }
 
 export default panel("predict", render);

@@ -215,3 +215,9 @@ def write_words(items: Iterable[str]) -> str:
 def write_line(prompt: str) -> str:
     """Writes the line that `read_line` reads as this prompt."""
     return json.dumps(prompt, ensure_ascii=False) if needs_quotes(prompt) else prompt
+
+
+def order_axes(plan: Sweep) -> list[str]:
+    """Orders the fields so that those that a sweep varies keep their order."""
+    slots = (name for name in plan.axes if name in AXES)
+    return [next(slots) if name in plan.axes else name for name in AXES]

@@ -137,3 +137,11 @@ def list_varying(requests: Sequence[Request]) -> list[str]:
     return [
         name for name in labels if len({request.labels.get(name) for request in requests}) > 1
     ] + [name for name in FIELDS if len({getattr(request, name) for request in requests}) > 1]
+
+
+def name_latest(field: str, names: Sequence[str]) -> str:
+    """Names the column by which a field is varied, its prompts' choices first; "" if none is."""
+    choices = [name for name in names if name not in FIELDS]
+    if field in (*PROMPTS, "replace") and choices:
+        return choices[0]
+    return field if field in names else ""

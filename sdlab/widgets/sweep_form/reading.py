@@ -154,3 +154,12 @@ def count_cells(values: Mapping[str, list[Any]], replace: str) -> int:
             f"{cells:,} pictures are more than {MAX_CELLS:,}; take fewer values, or several sweeps"
         )
     return cells
+
+
+def is_varied(reading: Reading, name: str) -> bool:
+    """Tells whether a field has several values, of which a grid could have its rows."""
+    if name == "replace":
+        return bool(reading.replace)
+    values = reading.values.get(name, [])
+    choices = name in PROMPTS and any(count_readings(value) > 1 for value in values)
+    return name != "seed" and (len(values) > 1 or choices)
