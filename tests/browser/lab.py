@@ -59,10 +59,8 @@ def folder_for_pictures() -> Path:
     return folder
 
 
-def until_right(
-    page: Page, check: Callable[..., None], *of: Any, seconds: float = PATIENCE
-) -> None:
-    """Check these until no assertion fails.
+def until_right(page: Page, check: Callable[..., Any], *of: Any, seconds: float = PATIENCE) -> Any:
+    """Check these until no assertion fails, and give what is returned then.
 
     Layout, and pictures that are decoded, follow the words that `expect` waits for. Wait first for
     what a check is about: one that is right before anything has happened waits for nothing.
