@@ -27,7 +27,7 @@ def test_from_a_prompt_to_a_report_without_code(notebook):
     press("ArrowRight")
     press("Enter")
     expect(out.get_by_role("grid").locator("visible=true")).to_be_visible()
-    nb.kernel("bench.chosen")
+    nb.expect_kernel("bench.chosen", "Grid")
     tab("Compare").click()
     out.get_by_role("button", name="Show the pairs").click()
     expect(out.get_by_text("Which is better?").or_(out.get_by_text("1 of 2")).first).to_be_visible()
