@@ -22,7 +22,7 @@ except ImportError:  # `chromium` says so when somebody needs it
 from .server import PATIENCE, Lab
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Locator, ViewportSize
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize
 
 if expect:
     expect.set_options(timeout=1000 * PATIENCE)  # ms
@@ -57,6 +57,22 @@ def folder_for_pictures() -> Path:
     )
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def until_right(page: Page, check: Callable[..., Any], *of: Any, seconds: float = PATIENCE) -> Any:
+    """Check these until no assertion fails, and give what is returned then.
+
+    Layout, and pictures that are decoded, follow the words that `expect` waits for. Wait first for
+    what a check is about: one that is right before anything has happened waits for nothing.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return check(*of)
+        except AssertionError:
+            if time.monotonic() > end:
+                raise
+        page.wait_for_timeout(50)  # ms; the page's events are heard meanwhile
 
 
 @contextmanager
@@ -177,11 +193,12 @@ class Notebook:
 
     def expect_kernel(self, expression: str, value: Any, seconds: float = PATIENCE) -> None:
         """Ask until the answer is this: what the page sends a widget may arrive after a question that was asked later."""
-        end = time.monotonic() + seconds
-        while (got := self.kernel(expression)) != value:
-            if time.monotonic() > end:
+
+        def check() -> None:
+            if (got := self.kernel(expression)) != value:
                 raise AssertionError(f"{expression} is {got!r} after {seconds} s, not {value!r}")
-            self.page.wait_for_timeout(50)  # ms; the page's events are heard meanwhile
+
+        until_right(self.page, check, seconds=seconds)
 
     @property
     def trusted(self) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 
-from .lab import DARK, LIGHT, expect
+from .lab import DARK, LIGHT, expect, until_right
 
 PLAN = """
 from sdlab import Job, Request, run, sweep
@@ -84,9 +84,9 @@ def test_what_a_resting_mouse_tells_of_a_picture_goes_when_a_key_is_pressed(note
     expect(tip).to_be_visible()
     for key in ("ArrowDown", "s"):
         nb.page.keyboard.press(key)
-        expect(tip).to_be_hidden(timeout=1000)
+        expect(tip).to_be_hidden()
     nb.expect_kernel("len(grid.starred)", 1)
-    expect(tip).to_be_hidden(timeout=1000)
+    expect(tip).to_be_hidden()
     grid.get_by_role("gridcell").nth(1).hover()
     expect(tip).to_be_visible()
     assert nb.errors == []
@@ -109,6 +109,7 @@ def test_what_is_said_of_pictures_chooses_those_in_view_and_a_picture_can_be_got
     expect(out.get_by_role("columnheader", name="blue", exact=True)).to_be_visible()
     out.get_by_label("columns").select_option("seed")  # they change places
     nb.expect_kernel("[grid.row, grid.col]", [["red|blue"], ["seed"]])
+    expect(out.get_by_role("columnheader", name="0", exact=True)).to_be_visible()
 
     cell(grid, "red|blue red · seed 0").focus()
     for key in ("r", "ArrowRight", "w", "x", "ArrowRight", "x", "v"):
@@ -170,9 +171,12 @@ def test_at_853x480_the_zoom_shows_its_buttons_beside_the_picture(notebook):
     nb.page.set_viewport_size({"width": 853, "height": 480})
     nb.run_all()
     dialog = nb.page.get_by_role("dialog", name="one picture")
-    for cell in nb.output(0).get_by_role("gridcell").all():
-        cell.press("Enter")
-        expect(dialog.locator(".sdl-zoomed")).to_be_in_viewport(ratio=1)
+    cells, zoomed = nb.output(0).get_by_role("gridcell"), dialog.locator(".sdl-zoomed")
+    expect(cells.locator("img[src]")).to_have_count(3)
+    for n, width in enumerate((512, 1200, 300)):
+        cells.nth(n).press("Enter")
+        expect(zoomed).to_have_js_property("naturalWidth", width)  # the picture itself has come
+        expect(zoomed).to_be_in_viewport(ratio=1)
         for name in ("close", "copy picture"):
             expect(dialog.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
         expect(dialog.get_by_label("tags")).to_be_in_viewport(ratio=1)
@@ -206,6 +210,14 @@ def test_the_zoom_offers_nothing_that_a_found_picture_cannot_do_and_says_why(not
     assert nb.errors == []
 
 
+def stand_side_by_side(images):
+    boxes = [image.bounding_box() for image in images.all()]
+    assert len({box["y"] for box in boxes}) == 1
+    assert max(box["y"] + box["height"] for box in boxes) < 720
+    assert boxes[0]["x"] > 0 and boxes[-1]["x"] + boxes[-1]["width"] < 1280
+    assert all(box["width"] >= 256 for box in boxes)
+
+
 def test_two_to_four_selected_pictures_stand_side_by_side_in_a_small_window(notebook):
     long = PLAN.replace("red|blue", "a red circle left of a blue circle and " * 3 + "a red|blue")
     nb = notebook(
@@ -226,13 +238,20 @@ def test_two_to_four_selected_pictures_stand_side_by_side_in_a_small_window(note
             nb.page.keyboard.press(key)
         expect(dialog.get_by_role("img")).to_have_count(n)
         expect(dialog.locator("img[style*=width]")).to_have_count(n)
-        boxes = [image.bounding_box() for image in dialog.get_by_role("img").all()]
-        assert len({box["y"] for box in boxes}) == 1
-        assert max(box["y"] + box["height"] for box in boxes) < 720
-        assert boxes[0]["x"] > 0 and boxes[-1]["x"] + boxes[-1]["width"] < 1280
-        assert all(box["width"] >= 256 for box in boxes)
+        until_right(nb.page, stand_side_by_side, dialog.get_by_role("img"))
         nb.page.keyboard.press("Escape")
     assert nb.errors == []
+
+
+SKETCHED = """() => {  // whether a cell has shown a sketch: it goes when its picture is there
+  window.sketched = false;
+  const look = () => {
+    window.sketched = document.querySelector(".sdl-atwork img[src]:not([hidden])") !== null;
+    if (window.sketched) seen.disconnect();
+  };
+  const seen = new MutationObserver(look);
+  seen.observe(document.body, { subtree: true, childList: true, attributeFilter: ["class"] });
+}"""
 
 
 def test_cells_appear_while_the_job_runs_and_other_seeds_can_be_asked_for(notebook):
@@ -243,9 +262,10 @@ def test_cells_appear_while_the_job_runs_and_other_seeds_can_be_asked_for(notebo
             "results = job.result()",
         ]
     )
+    nb.page.evaluate(SKETCHED)
     nb.start_all()
     grid = nb.output(0).get_by_role("grid", name="pictures")
-    expect(grid.locator(".sdl-atwork").first).to_be_visible()  # a sketch, or it would not be live
+    nb.page.wait_for_function("window.sketched")  # or it would not be live
     expect(grid.locator("[aria-busy=false] img[src]")).to_have_count(16)
     expect(
         nb.output(0).locator(".sdl-job-line").get_by_text("16 of 16 pictures finished")
@@ -279,12 +299,7 @@ def test_the_saved_notebook_shows_its_pictures_without_a_kernel(notebook):
             nb.output(0).get_by_text(re.compile("Loading widget|Error displaying")).all()
         ):
             expect(complaint).to_be_hidden()
-        assert (
-            nb.output(0)
-            .locator("table img")
-            .first.evaluate("img => img.complete && img.naturalWidth")
-            == 64
-        )
+        expect(nb.output(0).locator("table img").first).to_have_js_property("naturalWidth", 64)
     assert "widgets" not in nb.save().metadata
 
 
@@ -403,9 +418,27 @@ def test_stars_are_found_whatever_the_sliders_show_and_nothing_found_is_said_who
     out.locator(".sdl-tools select").first.select_option("right")
     body = grid.locator(".sdl-empty")
     expect(body).to_be_visible()
-    assert body.evaluate("it => it.scrollHeight <= it.clientHeight && it.clientWidth > 400")
+    whole = "it => it.scrollHeight <= it.clientHeight && it.clientWidth > 400"
+    nb.page.wait_for_function(whole, arg=body.element_handle())
     out.get_by_role("button", name="show all").click()
     expect(slider).to_have_attribute("aria-valuetext", "3")
+
+
+def differ_and_are_whole(heads):
+    seen = heads.evaluate_all(
+        """all => all.map((head) => {
+          const [box, words] = [head, head.firstChild].map((it) => it.getBoundingClientRect());
+          return [head.innerText, words.top >= box.top, head.title, head.ariaLabel]; })"""
+    )
+    assert len({words for words, *_ in seen}) == 4 and all(whole for _, whole, *_ in seen)
+    assert "a grassy background, text, blurry, low quality, bad drawing" in seen[3]
+    assert all(title == label for *_, title, label in seen)
+
+
+def differ_and_fit(captions):
+    fits = "all => all.map((it) => [it.innerText, it.scrollHeight <= it.clientHeight])"
+    (first, first_fits), (other, other_fits) = captions.evaluate_all(fits)
+    assert first != other and first_fits and other_fits
 
 
 def test_small_pictures_have_labels_and_captions_that_differ(notebook):
@@ -426,14 +459,7 @@ def test_small_pictures_have_labels_and_captions_that_differ(notebook):
     grid = out.get_by_role("grid", name="pictures")
     heads = grid.locator(".sdl-columnheader")
     expect(heads).to_have_count(4)
-    seen = heads.evaluate_all(
-        """all => all.map((head) => {
-          const [box, words] = [head, head.firstChild].map((it) => it.getBoundingClientRect());
-          return [head.innerText, words.top >= box.top, head.title, head.ariaLabel]; })"""
-    )
-    assert len({words for words, *_ in seen}) == 4 and all(whole for _, whole, *_ in seen)
-    assert "a grassy background, text, blurry, low quality, bad drawing" in seen[3]
-    assert all(title == label for *_, title, label in seen)
+    until_right(nb.page, differ_and_are_whole, heads)
 
     for model in ("tiny-v1", "tiny-v2"):
         cell(grid, re.compile(f"{model}.*grassy|grassy.*{model}")).focus()
@@ -441,9 +467,7 @@ def test_small_pictures_have_labels_and_captions_that_differ(notebook):
     out.get_by_label("only starred").check()
     captions = grid.locator(".sdl-caption")
     expect(captions).to_have_count(2)
-    fits = "all => all.map((it) => [it.innerText, it.scrollHeight <= it.clientHeight])"
-    (first, first_fits), (other, other_fits) = captions.evaluate_all(fits)
-    assert first != other and first_fits and other_fits
+    until_right(nb.page, differ_and_fit, captions)
     expect(out.get_by_label("rows")).to_be_disabled()
     expect(out.get_by_text("brings rows and columns back")).to_be_visible()
     out.get_by_label("only starred").uncheck()

@@ -2,13 +2,28 @@
 
 import re
 
-from .lab import DARK, LIGHT, expect
+from .lab import DARK, LIGHT, expect, until_right
 
 LOOK = (
     "from sdlab import Request\nfrom sdlab.widgets import Inside\n"
     "cat = Request(prompt='a cat above a red circle', num_inference_steps=8)\n"
     "look = Inside(cat, cat.but(prompt='a fox above a red circle'), store='runs/inside')\nlook"
 )
+
+
+HOLD = """() => {  // the clock by which it plays: a step goes on when `tick()` is called
+  const { setInterval: own, clearInterval: clear } = window;
+  window.setInterval = (act, ms, ...more) => (ms === 450 ? (window.tick = act) && -1 : own(act, ms, ...more));
+  window.clearInterval = (id) => { if (id === -1) window.tick = null; else clear(id); };
+  window.letGo = () => Object.assign(window, { setInterval: own, clearInterval: clear });
+}"""
+DRAWN = """async (img) => {
+  await img.decode();
+  const { naturalWidth: width, naturalHeight: height } = img, canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d");
+  context.drawImage(img, 0, 0);
+  return [...context.getImageData(0, 0, width, height).data];
+}"""
 
 
 def test_words_light_up_and_steps_go_on_by_mouse_and_by_keys(notebook):
@@ -52,13 +67,8 @@ def test_words_light_up_and_steps_go_on_by_mouse_and_by_keys(notebook):
     nb.expect_kernel("look.at", 8)
     expect(slider).to_have_attribute("aria-valuetext", "the picture")
     finished = out.get_by_role("img", name=re.compile("^the picture: ")).first
-    drawn = (
-        "img => { const {naturalWidth: width, naturalHeight: height} = img; const canvas = new OffscreenCanvas(width, height); "
-        "const context = canvas.getContext('2d'); context.drawImage(img, 0, 0); "
-        "return [...context.getImageData(0, 0, width, height).data]; }"
-    )
     pixels = nb.kernel("list(look.insights[0].picture.convert('RGBA').tobytes())")
-    assert finished.evaluate(drawn) == pixels  # not what was believed at the last step
+    assert finished.evaluate(DRAWN) == pixels  # not what was believed at the last step
     slider.press("ArrowLeft")
     expect(out.get_by_role("img", name=re.compile("^what is believed at step 8: "))).to_have_count(
         2
@@ -71,14 +81,26 @@ def test_words_light_up_and_steps_go_on_by_mouse_and_by_keys(notebook):
     expect(hint).to_be_visible()  # the button does nothing else that is seen without one
     press("a")
     expect(hint).to_have_count(0)
+    press("End")
+    out.get_by_role("button", name="cat").press("Enter")
+    told = out.get_by_role("status").last
+    expect(told).to_contain_text("in all steps")
+    nb.page.evaluate(HOLD)
     press("p")
     expect(out.get_by_role("button", name="pause")).to_be_visible()
-    out.get_by_role("button", name="cat").press("Enter")
-    said = out.get_by_role("status").last.text_content()
+    nb.expect_kernel("look.at", 0)  # it begins again at the first step
+    expect(told).to_contain_text("of the attention now")
+    said = told.text_content()
+    nb.page.evaluate("() => { for (let k = 0; k < 3; k++) tick(); }")
+    nb.expect_kernel("look.at", 3)
+    expect(told).to_have_text(said)  # no voice is interrupted at each step
     press("p")
     expect(out.get_by_role("button", name="play")).to_be_visible()
-    expect(out.get_by_role("status").last).not_to_have_text(said)  # it tells of this step now
-    nb.expect_kernel("look.at < 8", True)  # it began again at the first step
+    expect(told).not_to_have_text(said)  # it tells of this step now
+    expect(told).to_contain_text("of the attention now")
+    assert nb.page.evaluate("tick") is None
+    nb.page.evaluate("letGo()")
+    nb.expect_kernel("look.at", 3)
     assert nb.errors == []
 
 
@@ -96,6 +118,15 @@ def test_the_file_shows_steps_and_words_without_a_kernel(notebook):
     assert nb.errors == []
 
 
+def fits_a_projector(widget):
+    high, picture = widget.evaluate("""root => {
+      const told = root.querySelector(".sdl-inside-status").getBoundingClientRect();
+      return [told.bottom - root.getBoundingClientRect().top, root.querySelector("img").clientHeight];
+    }""")
+    assert 0 < high <= 720 - 150  # the notebook's own bars have the rest
+    assert picture >= 256
+
+
 def test_words_pictures_steps_and_what_is_told_fit_a_projector(notebook):
     nb = notebook([LOOK])
     nb.run_all()
@@ -103,9 +134,4 @@ def test_words_pictures_steps_and_what_is_told_fit_a_projector(notebook):
     nb.page.set_viewport_size({"width": 1280, "height": 720})
     out.get_by_role("button", name="cat").press("Enter")
     expect(out.get_by_role("status").last).to_contain_text("acts most at the")
-    widget, told = out.locator(".sdl-inside"), out.get_by_role("status").last
-    widget.evaluate("root => root.scrollIntoView()")
-    ends = told.evaluate("node => node.getBoundingClientRect().bottom")
-    begins = widget.evaluate("root => root.getBoundingClientRect().top")
-    assert 0 < ends - begins <= 720 - 150  # the notebook's own bars have the rest
-    assert widget.locator("img").first.evaluate("img => img.clientHeight") >= 256
+    until_right(nb.page, fits_a_projector, out.locator(".sdl-inside"))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from sdlab.watermark import embed_watermark
 
-from .lab import DARK, expect
+from .lab import DARK, expect, until_right
 
 CELLS = [
     "from sdlab import detect_watermark\nfrom sdlab.widgets import WatermarkInspector\nw = WatermarkInspector()\nw",
@@ -97,6 +97,7 @@ def test_no_plain_key_reaches_the_notebook(notebook, pictures):
     panel = inspector(nb)
     arrive(panel, "drop", pictures[0])
     folded = panel.get_by_text("each of 12 payloads, 1 found")
+    expect(folded).to_be_visible()
     expect(panel.get_by_role("region", name="payloads")).to_be_hidden()
     folded.press("Enter")
     panel.get_by_text("the same in Python").click()
@@ -147,6 +148,12 @@ def test_the_answer_and_the_recipe_in_the_file_can_be_passed_on(notebook, pictur
     assert nb.errors == []
 
 
+def fit(names):
+    assert names.evaluate_all(
+        "all => all.every((one) => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight)"
+    )
+
+
 def test_the_list_shows_what_sets_long_names_apart(notebook):
     nb = notebook([LONG])
     nb.run_all()
@@ -154,9 +161,7 @@ def test_the_list_shows_what_sets_long_names_apart(notebook):
     expect(names).to_have_text(
         [re.compile("sd-v1.png$"), re.compile("none.png$"), "a rocket left of a tree · sd-v1.png"]
     )
-    assert names.evaluate_all(
-        "all => all.every((one) => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight)"
-    )
+    until_right(nb.page, fit, names)
     assert len(names.nth(0).get_attribute("title")) > 200
     assert nb.errors == []
 
@@ -175,7 +180,8 @@ def test_the_first_of_the_files_that_arrive_is_in_sight_and_named(notebook, tmp_
     answer = panel.get_by_role("region", name="the answer")
     expect(answer.get_by_text("new 0.png", exact=True)).to_be_visible()
     first = panel.get_by_role("option", name="new 0.png")
-    assert first.evaluate("(e) => Math.abs(e.offsetTop - e.parentElement.scrollTop) < 2")
+    on_top = "(e) => Math.abs(e.offsetTop - e.parentElement.scrollTop) < 2"
+    nb.page.wait_for_function(on_top, arg=first.element_handle())
     assert nb.errors == []
 
 
@@ -206,6 +212,7 @@ def test_both_themes_are_accessible_and_the_saved_notebook_tells_the_verdicts(no
     assert nb.axe(nb.output(0)) == []
     nb.theme(DARK)
     assert nb.axe(nb.output(0)) == [] and nb.errors == []
+    expect(nb.output(0).locator("[class^=sdl-static]")).to_contain_text("● marked: sd-v1")
     nb.reopen(trusted=False)
     row = nb.output(0).get_by_role("row").filter(has_text="marked.png")
     expect(row).to_contain_text("● marked: sd-v1")

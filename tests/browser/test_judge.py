@@ -34,14 +34,14 @@ def test_a_round_is_judged_by_keys_alone(notebook):
     press("?")
     expect(place(3)).to_be_visible()
     expect(out.get_by_text("your last answer: cannot tell")).to_be_visible()
-    assert nb.kernel("judge.value.answer.fillna('-').tolist()") == ["2", "-"]
+    nb.expect_kernel("judge.value.answer.fillna('-').tolist()", ["2", "-"])
     press("Backspace")
     expect(place(2)).to_be_visible()
     press("x")  # would cut the cell, were it the notebook's
     expect(out.get_by_text("1 of 5 answered")).to_be_visible()
     press("0")
     expect(place(3)).to_be_visible()
-    assert nb.kernel("judge.value.answer.tolist()") == ["2", "0"]
+    nb.expect_kernel("judge.value.answer.tolist()", ["2", "0"])
     assert "Scheduler" not in out.locator(".sdl-judge").inner_html()
     nb.reload()
     expect(place(3)).to_be_visible()
@@ -127,9 +127,9 @@ def test_eight_keys_a_second_lose_no_answer_and_none_counts_before_its_picture(n
     expect(place(18)).to_be_visible()
     place(18).evaluate(AT_ONCE, ["2", "1"])  # the second before the last picture is there
     expect(out.get_by_text("That came before the picture")).to_be_visible()
-    assert nb.kernel("[judge.done, (judge.value.seconds > 0).all().item()]") == [19, True]
+    nb.expect_kernel("[judge.done, (judge.value.seconds > 0).all().item()]", [19, True])
     nb.page.wait_for_timeout(600)  # ms; what follows in the same breath does not count either
     nb.page.keyboard.press("3")
     expect(out.get_by_text("All 20 are answered").first).to_be_visible()
-    assert nb.kernel("judge.value.answer.tolist()") == [str(n % 4) for n in range(20)]
+    nb.expect_kernel("judge.value.answer.tolist()", [str(n % 4) for n in range(20)])
     assert nb.errors == []

@@ -1,6 +1,6 @@
 """Predict in JupyterLab: an answer by keys alone, then the pictures; another pupil is asked anew."""
 
-from .lab import DARK, LIGHT, expect
+from .lab import DARK, LIGHT, expect, until_right
 
 RUN = (
     "from sdlab import Request, run, sweep\nfrom sdlab.widgets import Predict\n"
@@ -17,6 +17,13 @@ LISTEN = """node => {
   const tell = () => window.heard.push(node.checkVisibility() ? node.textContent : "");
   new MutationObserver(tell).observe(node, { childList: true, characterData: true, subtree: true });
 }"""
+
+
+WIDTH = "node => node.getBoundingClientRect().width"
+
+
+def is_wider(node, width):
+    assert node.evaluate(WIDTH) > width
 
 
 def test_a_prediction_comes_before_its_pictures(notebook):
@@ -59,24 +66,26 @@ def test_a_prediction_comes_before_its_pictures(notebook):
         nb.theme(theme)
         nb.screenshot(f"predict-{theme.split()[-1].lower()}")
         assert nb.axe(out) == []
-    width = "node => node.getBoundingClientRect().width"
-    before = out.get_by_role("img").first.evaluate(width)
+    picture = out.get_by_role("img").first
+    before = picture.evaluate(WIDTH)
     out.get_by_role("button", name="full screen").click()
     expect(out.get_by_role("button", name="leave full screen")).to_be_visible()
-    assert out.get_by_role("img").first.evaluate(width) > 1.25 * before  # as far as 720 pixels go
+    until_right(nb.page, is_wider, picture, 1.25 * before)  # as far as 720 pixels go
     assert nb.axe(out) == []
     out.get_by_role("button", name="leave full screen").click()
+    expect(out.get_by_role("button", name="full screen", exact=True)).to_be_visible()
     out.locator(".sdl-predict-verdict").evaluate(LISTEN)
     pupil.fill("bob")
     pupil.press("Enter")
     expect(reveal).to_be_visible()
-    heard = nb.page.evaluate("window.heard")
-    assert not [text for text in heard if "expected" in text]  # it is not his to hear
     expect(first).to_be_focused()
     reveal.press("Enter")
     expect(out.get_by_role("status").get_by_text("Choose an answer first.")).to_be_visible()
     expect(first).to_be_focused()
     expect(out.get_by_role("img")).to_have_count(0)
+    nb.expect_kernel("[guess.pupil, guess.choice]", ["bob", ""])
+    heard = nb.page.evaluate("window.heard")
+    assert not [text for text in heard if "expected" in text]  # it is not his to hear
     out.get_by_role("radio", name="a cat").click()
     reveal.click()
     expect(out.get_by_text("You expected “a cat”. It is “anything”.")).to_be_visible()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sdlab.results.gallery import gallery
-from sdlab.widgets import SeedGrid, WatermarkInspector
+from sdlab.widgets import Predict, SeedGrid, WatermarkInspector
 from sdlab.widgets.sweep_form.page import FormPage
 
 MODEL = """
@@ -303,6 +303,31 @@ def test_the_button_for_the_whole_screen_says_what_it_would_do(load):
         " return said; }"
     )
     assert said == ["leave full screen", "full screen"]
+
+
+LACKING = """() => {
+  const had = { pupil: "", answers: ["one", "two"], question: "Which?", uid: "u" };
+  const model = { get: (name) => had[name], set(name, value) { had[name] = value; },
+    save_changes() {} };
+  const choices = new Choices({ model, root: document.body, send() {} }), said = [];
+  const { pupil, reveal, radios, missing } = choices;
+  const say = (act) => { act(); said.push(missing.textContent); };
+  document.body.replaceChildren(choices.element);
+  choices.name(""), say(() => reveal.click());
+  pupil.value = "ann";
+  say(() => { pupil.dispatchEvent(new Event("input")); choices.name("ann"); });
+  say(() => reveal.click());
+  say(() => { choices.name("ann"), choices.show(""); });   // Python has heard of the name
+  say(() => radios[0].click()), radios[0].checked = false;
+  reveal.click(), say(() => { choices.name("bob"), choices.show(""); });
+  return [said, reveal.getAttribute("aria-disabled")];
+}"""
+
+
+def test_what_an_answer_lacks_is_said_until_it_is_there_or_another_pupil_is(load):
+    said, disabled = load(Predict).evaluate(LACKING)
+    name, choice = "Write your name first: answers go by name.", "Choose an answer first."
+    assert said == [name, "", choice, choice, "", ""] and disabled == "true"
 
 
 class GalleryScript:

@@ -1,6 +1,6 @@
 """Workbench in JupyterLab: from a prompt to a report over one store, without a line of code."""
 
-from .lab import DARK, LIGHT, expect
+from .lab import DARK, LIGHT, expect, until_right
 
 CELL = "from sdlab.widgets import Workbench\nbench = Workbench('runs/mine')\nbench"
 
@@ -27,7 +27,7 @@ def test_from_a_prompt_to_a_report_without_code(notebook):
     press("ArrowRight")
     press("Enter")
     expect(out.get_by_role("grid").locator("visible=true")).to_be_visible()
-    nb.kernel("bench.chosen")
+    nb.expect_kernel("bench.chosen", "Grid")
     tab("Compare").click()
     out.get_by_role("button", name="Show the pairs").click()
     expect(out.get_by_text("Which is better?").or_(out.get_by_text("1 of 2")).first).to_be_visible()
@@ -66,7 +66,7 @@ def test_the_round_that_a_button_begins_is_answered_by_keys_at_once(notebook):
     press("1")
     expect(place(2)).to_be_visible()
     nb.expect_kernel("bench.tabs['Judge'].widget.value.answer.tolist()", ["yes"])
-    assert nb.kernel("bench.tabs['Judge'].widget.goes_to_picture") is False
+    nb.expect_kernel("bench.tabs['Judge'].widget.goes_to_picture", False)
     assert nb.errors == []
 
 
@@ -96,9 +96,12 @@ def test_what_is_said_is_put_into_elements_that_stay_as_only_that_is_read_aloud(
     seed.fill("0-1")
     press("Tab")
     expect(heard).to_contain_text("2 pictures: 0 finished, 2 to render")
+    form = "bench.tabs['Sweep'].form"
     for _ in range(2):
+        last = nb.kernel(f"id({form}.job)")
         seed.focus()
         press("Control+Enter")
+        nb.expect_kernel(f"[id({form}.job) == {last}, {form}.running]", [False, False])
         expect(heard).to_contain_text("2 pictures, all finished: nothing to render")
     out.get_by_label("columns", exact=True).first.select_option("seed")
     expect(out.get_by_role("status").get_by_text("stand below in columns by seed")).to_be_visible()
@@ -122,6 +125,15 @@ CUT = """(tabs) => tabs.filter((tab) => {
 }).map((tab) => tab.textContent)"""
 
 
+def are_whole(tabs):
+    assert tabs.evaluate_all(CUT) == []
+
+
+def is_reached(node):
+    node.scroll_into_view_if_needed()
+    expect(node).to_be_in_viewport(ratio=1, timeout=500)  # ms; else it is scrolled to anew
+
+
 def test_at_150_percent_beside_the_file_browser_all_tabs_and_the_end_of_compare_are_reached(
     notebook,
 ):
@@ -131,16 +143,16 @@ def test_at_150_percent_beside_the_file_browser_all_tabs_and_the_end_of_compare_
     nb.run_all()
     out = nb.output(0)
     expect(out.get_by_role("tab")).to_have_count(6)
-    assert out.get_by_role("tab").evaluate_all(CUT) == []
+    until_right(nb.page, are_whole, out.get_by_role("tab"))
     out.get_by_role("tab", name="Compare", exact=True).click()
     out.get_by_role("button", name="Show the pairs").click()
     compare = out.locator(".sdl-compare")
     expect(compare.locator("img[src]")).to_have_count(2)
+    expect(compare).to_have_attribute("aria-busy", "false")
     compare.get_by_role("button", name="tie").press("Enter")
     reveal = compare.get_by_role("button", name="show who is who")
     for last in (reveal, compare.locator(".sdl-help").first):
-        last.scroll_into_view_if_needed()
-        expect(last).to_be_in_viewport(ratio=1)
+        until_right(nb.page, is_reached, last)
     nb.command("filebrowser:hide-main")
     assert nb.errors == []
 
@@ -162,7 +174,7 @@ def test_a_picture_opened_in_the_form_from_full_screen_leaves_a_page_that_takes_
     expect(out.get_by_role("tab", name="Sweep", exact=True)).to_have_attribute(
         "aria-selected", "true"
     )
-    out.get_by_role("tab", name="Report", exact=True).click(timeout=5_000)
+    out.get_by_role("tab", name="Report", exact=True).click()
     expect(out.get_by_role("button", name="Write the report")).to_be_visible()
     assert nb.errors == []
 
@@ -179,6 +191,7 @@ def test_arrows_choose_in_the_lists_around_the_tabs_and_stay_there(notebook):
             break
     expect(pictures).to_be_focused()
     before = nb.kernel("bench.pictures")
+    expect(pictures).to_have_value(before)
     press("ArrowDown")
     expect(pictures).to_be_focused()
     expect(pictures).not_to_have_value(before)

@@ -347,6 +347,20 @@ def test_a_vote_taken_back_brings_back_the_one_before_it_and_no_message_counts_t
         assert widget.voted == [""] * 6
 
 
+def test_a_vote_that_a_busy_page_sends_again_takes_no_later_one_back(frame):
+    widget = shown(frame, blind=True)
+    first, second = (
+        {"kind": "vote", "id": vote, "deal": widget.deal, "n": 2, "vote": vote}
+        for vote in ("left", "right")
+    )
+    for question in (first, second, first):
+        widget._hear(None, question, [])
+    assert widget.voted[2] == widget.sent[-1][0]["vote"] == "right"
+    asked(widget, "undo", n=2)
+    widget._hear(None, second, [])
+    assert widget.voted[2] == widget.sent[-1][0]["vote"] == "left"
+
+
 def test_looking_in_the_middle_of_a_blind_vote_is_written_down(frame):
     widget = shown(frame, blind=True, rater="ann")
     asked(widget, "vote", n=0, vote="left")
@@ -921,7 +935,8 @@ def test_a_still_has_the_votes_of_all_raters_where_none_is_blind(frame):
     left = widget.counts()["left"].iloc[0]
     assert f"ann: {left}; bob: tie" in widget.static()
     blind = shown(frame.assign(seed=frame.seed), blind=True, rater="carl")
-    assert "ann" not in blind.static() and "bob" not in blind.static()
+    words = re.sub(r"base64,[^\"]+", "", blind.static())  # a picture may have any three letters
+    assert "ann" not in words and "bob" not in words
 
 
 def test_who_has_voted_in_a_store_is_offered_as_a_name(frame):

@@ -464,8 +464,10 @@ class Compare(Panel):
         place = int(question["n"])
         if question["deal"] != self.deal:
             return self.answer(question, {"kind": "outdated"})
-        self._ballot.cast(place, question["vote"])
-        self._count_vote()
+        if question.get("id") not in self._acted:  # a busy page asks again, after later votes, too
+            self._ballot.cast(place, question["vote"])
+            self.is_repeat(question)  # only now: one that failed is to fail again
+            self._count_vote()
         self.answer(question, self._places.describe(place))
 
     def _on_choose(self, question: dict, buffers: list) -> None:

@@ -5,6 +5,8 @@
 //                 The buffer of a picture that cannot be read is empty.
 
 const LOST = "the picture cannot be read";
+const NAMELESS = "Write your name first: answers go by name.";
+const UNDECIDED = "Choose an answer first.";
 const MOST = 0.4, LEAST = 64;  // of a picture on the whole screen: its share, and pixels
 
 class Choices {
@@ -30,10 +32,17 @@ class Choices {
 
   get chosen() { return this.radios.find((radio) => radio.checked); }
 
+  // What an answer lacks, in words.
+  get lack() {
+    if (!this.pupil.value.trim()) return NAMELESS;
+    return this.chosen ? "" : UNDECIDED;
+  }
+
   // Another name is written into the field; the same one is not, while the next is being typed.
   name(pupil) {
-    if (pupil !== this.named) this.pupil.value = pupil;
-    this.named = pupil;
+    if (pupil === this.named) return;
+    this.pupil.value = this.named = pupil;
+    this.missing.textContent = "";
   }
 
   // What was answered, or an open question: a choice outlives that its pupil gives a name.
@@ -47,20 +56,20 @@ class Choices {
     if (this.entered && !answer && document.activeElement === this.pupil) this.goOn();
   }
 
-  // Answers go by name, so there is none without.
+  // Answers go by name, so there is none without. What is said to be lacking stays as long as it
+  // is, also when Python tells of something else meanwhile.
   allow() {
-    const named = Boolean(this.pupil.value.trim());
-    able(this.reveal, named && Boolean(this.chosen));
-    this.missing.textContent = "";
+    const { lack, missing } = this;
+    able(this.reveal, !lack);
+    if (missing.textContent !== lack) missing.textContent = "";
   }
 
   // Says what reveals nothing yet, and goes where it is filled in.
   sayMissing() {
-    if (this.reveal.hidden || this.reveal.getAttribute("aria-disabled") !== "true") return;
-    const named = Boolean(this.pupil.value.trim());
-    const what = named ? "Choose an answer first." : "Write your name first: answers go by name.";
-    this.missing.textContent = what;
-    (named ? this.radios[0] : this.pupil).focus();
+    const { lack } = this;
+    if (this.reveal.hidden || !lack) return;
+    this.missing.textContent = lack;
+    (lack === NAMELESS ? this.pupil : this.radios[0]).focus();
   }
 
   // Enter goes on from the name: to the answers, or if one is chosen to the button.
