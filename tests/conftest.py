@@ -183,12 +183,12 @@ def forks():
 
 
 @pytest.fixture
-def forked_kernels(forks, monkeypatch):
+def forked_kernels(forks):
     """Kernels begin as such forks."""
-    import kernels
-    from jupyter_client.provisioning import local_provisioner
+    from kernels import fork_kernels
 
-    monkeypatch.setattr(local_provisioner, "launch_kernel", kernels.launch_fork)
+    with fork_kernels():
+        yield
 
 
 @pytest.fixture
