@@ -1,5 +1,6 @@
 """Small pipelines of the real layout with random weights, and a store's worth of comfort for the tests."""
 
+import gc
 import json
 import os
 import random
@@ -43,6 +44,12 @@ LONGEST = (  # parts of test ids in the order in which their groups begin; what 
 def pytest_collection_modifyitems(items):
     """The longest tests begin first, so that no process is at one of them when the others are done."""
     items.sort(key=rank)
+
+
+def pytest_collection_finish(session):
+    """The collector need not look, again and again, at what all tests have imported."""
+    gc.collect()
+    gc.freeze()
 
 
 def rank(item):
@@ -183,12 +190,12 @@ def forks():
 
 
 @pytest.fixture
-def forked_kernels(forks, monkeypatch):
+def forked_kernels(forks):
     """Kernels begin as such forks."""
-    import kernels
-    from jupyter_client.provisioning import local_provisioner
+    from kernels import fork_kernels
 
-    monkeypatch.setattr(local_provisioner, "launch_kernel", kernels.launch_fork)
+    with fork_kernels():
+        yield
 
 
 @pytest.fixture

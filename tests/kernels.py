@@ -7,8 +7,11 @@ import multiprocessing
 import os
 import sys
 import time
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from unittest import mock
 
 
 def start_forks():
@@ -19,10 +22,17 @@ def start_forks():
             *("sdlab.render.job", "sdlab.render.renderer", "sdlab.results.report", "sdlab.widgets"),
             *("scipy.stats", "diffusers.models.unets.unet_2d_condition", "diffusers.loaders"),
             *("transformers.models.clip.modeling_clip", "diffusers.schedulers"),
-            *("ipykernel.ipkernel", "IPython.core.completer", "distributed.nanny"),
+            *(
+                "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
+                "sdlab.render.stock",
+            ),
+            *("sdlab.render.batches", "sdlab.render.rehearsal", "PIL.JpegImagePlugin"),
+            *("ipykernel.ipkernel", "IPython.core.completer", "distributed.nanny", "frozen"),
         ]
     )
-    forkserver.ensure_running()
+    paths = filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")])
+    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(paths)):  # where "frozen" is
+        forkserver.ensure_running()
     return context
 
 
@@ -50,6 +60,13 @@ def launch_fork(command, *, cwd, env, **_):
     while os.getpgid(process.pid) != process.pid:  # a signal to a kernel goes to its whole group
         time.sleep(0.001)
     return process
+
+
+@contextmanager
+def fork_kernels():
+    """Has kernels begin as such forks."""
+    with mock.patch("jupyter_client.provisioning.local_provisioner.launch_kernel", launch_fork):
+        yield
 
 
 def serve(argv, cwd, env):

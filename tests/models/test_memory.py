@@ -20,12 +20,21 @@ def cat(random_v1):
     return Request(model=str(random_v1), prompt="a cat", num_inference_steps=2)
 
 
-@pytest.fixture(autouse=True)
-def two_lanes(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def two_lanes():
     """Pipelines are read anew, and for two lanes on any machine."""
     sdlab.models.pipeline.unload()
-    for room in (sdlab.models.pipeline, sdlab.render.budget):
-        monkeypatch.setattr(room, "lanes_here", lambda *how: (2, 1))
+    with pytest.MonkeyPatch.context() as patch:
+        for room in (sdlab.models.pipeline, sdlab.render.budget):
+            patch.setattr(room, "lanes_here", lambda *how: (2, 1))
+        yield
+    sdlab.models.pipeline.unload()
+
+
+@pytest.fixture
+def anew():
+    """Pipelines are read anew in this test, and in the next."""
+    sdlab.models.pipeline.unload()
     yield
     sdlab.models.pipeline.unload()
 
@@ -90,7 +99,7 @@ def test_prompt_and_negative_prompt_can_be_computed_one_after_the_other(random_v
     )
 
 
-def test_larger_pictures_are_decoded_in_tiles_that_fit_together(cat, tmp_path, monkeypatch):
+def test_larger_pictures_are_decoded_in_tiles_that_fit_together(cat, tmp_path, monkeypatch, anew):
     monkeypatch.setitem(LEVELS, "low", LEVELS["low"].__class__(side_by_side=False, tile=64))
     seen, decoder = (
         [],
@@ -114,7 +123,7 @@ def test_without_a_text_encoder_all_prompts_are_drawn(cat, tmp_path):
     )  # a pipeline without one is of no use to others
 
 
-def test_layers_that_visit_a_device_compute_the_same(random_v1):
+def test_layers_that_visit_a_device_compute_the_same(random_v1, anew):
     """The device here is the processor itself: it is the plumbing that is tried."""
     from sdlab.render.renderer import decode
 
@@ -232,7 +241,7 @@ def test_a_job_can_be_stopped_while_it_steps_down(cat, tmp_path, monkeypatch):
     assert job.state == "stopped" and frame["path"].isna().all() and frame["error"].isna().all()
 
 
-def test_a_model_too_large_to_be_read_is_tried_on_lower_levels(cat, tmp_path, monkeypatch):
+def test_a_model_too_large_to_be_read_is_tried_on_lower_levels(cat, tmp_path, monkeypatch, anew):
     settle, tried = sdlab.models.pipeline.settle, []
 
     def settling(pipe, device, memory):
@@ -304,7 +313,7 @@ def test_a_processor_that_would_imitate_float16_is_warned_of(
 
 @pytest.mark.parametrize("spoiled, problem", [(float("nan"), "not a number"), (-9.0, "black")])
 def test_a_decode_that_half_precision_spoils_is_done_again_in_float32(
-    cat, tmp_path, monkeypatch, spoiled, problem
+    cat, tmp_path, monkeypatch, anew, spoiled, problem
 ):
     read, steps = sdlab.models.pipeline.read, []
 
@@ -331,7 +340,7 @@ def test_a_decode_that_half_precision_spoils_is_done_again_in_float32(
 # ---- one model at a time
 
 
-def test_the_last_model_is_gone_before_the_next_is_read(cat, tmp_path, monkeypatch):
+def test_the_last_model_is_gone_before_the_next_is_read(cat, tmp_path, monkeypatch, anew):
     from conftest import write_pipeline
 
     read, alive, at_reading = sdlab.models.pipeline.read, [], []

@@ -42,7 +42,7 @@ def kill_at_random(forks, model, root, chance):
     return killed
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [6, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_killed_sweep_loses_nothing_and_tears_nothing(random_v1, tmp_path, forks, kills):
     unload()
     expected = run(cells(str(random_v1)), tmp_path / "whole", batch_size=4)

@@ -1,12 +1,12 @@
 """Running: what is rendered, when, in which bits, and what is left when something goes wrong."""
 
+import ctypes
 import inspect
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -19,6 +19,7 @@ import sdlab.models.pipeline
 import sdlab.render.renderer
 from sdlab import Job, Request, Store, preview, run, sweep
 from sdlab.errors import FieldError, GenerationError
+from sdlab.models import machine
 from sdlab.render.encode import Prompts
 from sdlab.render.renderer import Renderer
 from sdlab.results.frame import find_label_columns
@@ -30,7 +31,15 @@ def cat(random_v1):
 
 
 @pytest.fixture
-def calls(monkeypatch):
+def anew():
+    """Pipelines are read anew in this test, and in the next."""
+    sdlab.models.pipeline.unload()
+    yield
+    sdlab.models.pipeline.unload()
+
+
+@pytest.fixture
+def calls(monkeypatch, anew):
     """The shapes of the UNet's inputs, one for each call."""
     shapes, read = [], sdlab.models.pipeline.read
 
@@ -42,8 +51,12 @@ def calls(monkeypatch):
         return loaded
 
     monkeypatch.setattr(sdlab.models.pipeline, "read", counting)
-    sdlab.models.pipeline.unload()
-    yield shapes
+    return shapes
+
+
+@pytest.fixture(scope="module", autouse=True)
+def last_pipeline():
+    yield
     sdlab.models.pipeline.unload()
 
 
@@ -59,13 +72,6 @@ def hooked(monkeypatch, part, hook):
         return loaded
 
     monkeypatch.setattr(sdlab.models.pipeline, "read", reading)
-    sdlab.models.pipeline.unload()
-
-
-@pytest.fixture(autouse=True)
-def fresh_pipelines():
-    yield
-    sdlab.models.pipeline.unload()
 
 
 def pixels(frame):
@@ -79,9 +85,9 @@ def pixels(frame):
     "scheduler",
     ["PNDM", "DDIM", "EulerAncestralDiscrete", "DPMSolverMultistep", "HeunDiscrete", "LCM"],
 )
-def test_a_batch_of_different_cells_equals_diffusers_one_by_one(cat, tmp_path, scheduler):
-    import torch
-
+def test_a_batch_of_different_cells_equals_diffusers_one_by_one(
+    cat, tmp_path, monkeypatch, scheduler
+):
     cells = [
         cat.but(
             scheduler=scheduler,
@@ -95,9 +101,10 @@ def test_a_batch_of_different_cells_equals_diffusers_one_by_one(cat, tmp_path, s
     ]
     frame = run(cells, tmp_path, dtype="float32")
     (loaded,) = sdlab.models.pipeline._loaded.values()
+    loaded.pipe.set_progress_bar_config(disable=True)
     for picture, cell in zip(pixels(frame), cells):
-        loaded.pipe.scheduler = loaded.scheduler(f"{scheduler}Scheduler")
-        loaded.pipe.set_progress_bar_config(disable=True)
+        fresh = loaded.scheduler(f"{scheduler}Scheduler")
+        monkeypatch.setattr(loaded.pipe, "scheduler", fresh)
         expected = loaded.pipe(
             cell.prompt,
             negative_prompt=cell.negative_prompt,
@@ -133,27 +140,45 @@ def wide(tmp_path_factory):
     return str(write_pipeline(tmp_path_factory.mktemp("models") / "wide", channels=(128, 128)))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("cores", [2, 3, 9])
+@pytest.fixture
+def cores(monkeypatch, anew, request):
+    """The lanes and their threads are the usual ones of a machine with so many cores."""
+    known, threads = machine.recall_times, torch.get_num_threads()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: request.param)
+    monkeypatch.setattr(
+        machine,
+        "recall_times",
+        lambda question, *more: (
+            dict.fromkeys(more[-1], 1.0) if "threads" in question else known(question, *more)
+        ),
+    )
+    machine.lanes_here.cache_clear()
+    yield request.param
+    machine.lanes_here.cache_clear()
+    torch.set_num_threads(threads)  # a run has set what it was told
+
+
+@pytest.mark.parametrize(
+    "cores, dtype",
+    [(2, "float32"), (3, "bfloat16"), (12, "float32"), (12, "bfloat16")],
+    indirect=["cores"],
+)
 def test_the_place_in_a_batch_does_not_matter_to_a_wide_network_on_any_number_of_cores(
-    wide, tmp_path, monkeypatch, dtype, cores
+    wide, tmp_path, dtype, cores
 ):
     """Several threads split the rows of a batch by its size, and then a row's bits depend on where it stands."""
-    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
-    base = Request(model=wide, scheduler="DDIM", num_inference_steps=1, height=256, width=256)
+    base = Request(model=wide, scheduler="DDIM", num_inference_steps=1, height=128, width=128)
     cells = sweep(base, seed=range(7))
-    forward = run(cells, tmp_path / "forward", dtype=dtype)["pixels"]
+    forward = run(cells, tmp_path / "forward", dtype=dtype)
     turned = run(cells[3:] + cells[:3], tmp_path / "turned", dtype=dtype)["pixels"]
-    assert [*turned[4:], *turned[:4]] == list(forward)
+    assert set(forward["threads"]) == {{2: 1, 3: 1, 12: 3}[cores]}
+    assert [*turned[4:], *turned[:4]] == list(forward["pixels"])
 
 
 @pytest.fixture
-def two_lanes(monkeypatch):
+def two_lanes(monkeypatch, anew):
     """Pipelines are read anew, and for two lanes on any machine."""
-    sdlab.models.pipeline.unload()
     monkeypatch.setattr(sdlab.models.pipeline, "lanes_here", lambda *how: (2, 1))
-    yield
-    sdlab.models.pipeline.unload()
 
 
 @pytest.mark.parametrize("cells, size", [(1, 1), (2, 1), (3, 2), (6, 4), (9, 8), (17, 8)])
@@ -462,7 +487,7 @@ def test_an_edited_configuration_is_read_again(cat, random_v1, tmp_path):
     ) and before.weights != after.weights
 
 
-def test_a_model_that_cannot_be_loaded_fails_alone(cat, random_v1, tmp_path, monkeypatch):
+def test_a_model_that_cannot_be_loaded_fails_alone(cat, random_v1, tmp_path, monkeypatch, anew):
     from sdlab.models import pipeline
 
     def open_others(model, dtype):
@@ -476,7 +501,7 @@ def test_a_model_that_cannot_be_loaded_fails_alone(cat, random_v1, tmp_path, mon
     assert list(frame["error"].isna()) == [False, True] and "the disk is gone" in frame["error"][0]
 
 
-def test_what_half_precision_spoils_is_rendered_in_float32(cat, tmp_path, monkeypatch):
+def test_what_half_precision_spoils_is_rendered_in_float32(cat, tmp_path, monkeypatch, anew):
     hooked(
         monkeypatch,
         "unet",
@@ -507,7 +532,7 @@ def test_a_picture_that_is_black_in_float32_too_is_kept_and_says_so(cat, tmp_pat
     )
 
 
-def test_numbers_that_are_none_in_float32_too_are_a_failure(cat, tmp_path, monkeypatch):
+def test_numbers_that_are_none_in_float32_too_are_a_failure(cat, tmp_path, monkeypatch, anew):
     hooked(monkeypatch, "unet", lambda dtype, output: (output[0] * float("nan"),))
     frame = run(cat, tmp_path)
     assert "not made of numbers" in frame["error"][0] and len(Store(tmp_path)) == 0
@@ -662,16 +687,19 @@ def test_memory_does_not_grow_with_the_number_of_cells(cat, tmp_path):
     assert tensors() <= before + 8
 
 
-def test_a_script_that_ends_while_a_job_runs_ends_the_job(random_v1, tmp_path):
-    script = (
-        "import sys, time\nfrom sdlab import Job, Request, sweep\n"
-        "job = Job(sweep(Request(model=sys.argv[1], num_inference_steps=900), seed=range(8)), sys.argv[2])\n"
-        "while job.progress.seconds_left is None: time.sleep(0.01)\n"
-    )
-    process = subprocess.run(
-        [sys.executable, "-c", script, str(random_v1), str(tmp_path / "store")],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert process.returncode == 0 and process.stderr == ""
+def run_a_script(model, root, errors):
+    with open(errors, "w") as file:
+        os.dup2(file.fileno(), 2)
+    job = Job(sweep(Request(model=model, num_inference_steps=900), seed=range(8)), root)
+    while job.progress.seconds_left is None:
+        time.sleep(0.01)
+    ctypes.pythonapi.Py_Exit(0)  # a fork's own end calls nobody
+
+
+def test_a_script_that_ends_while_a_job_runs_ends_the_job(random_v1, tmp_path, forks):
+    errors = tmp_path / "errors"
+    given = str(random_v1), tmp_path / "store", errors
+    process = forks.Process(target=run_a_script, args=given, daemon=True)
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0 and errors.read_text() == ""

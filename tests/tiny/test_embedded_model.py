@@ -189,7 +189,7 @@ def test_the_second_vocabulary_has_the_words_of_both_worlds():
 
 def test_each_model_draws_what_only_it_was_shown(tmp_path):
     plan = sweep(
-        Request(),
+        Request(num_inference_steps=10),
         prompt=["a woman", "a dragon", "a giraffe", "a volcano"],
         model=["tiny-v1", "tiny-v2"],
         seed=range(2),

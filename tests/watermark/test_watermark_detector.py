@@ -111,7 +111,7 @@ def test_the_rate_is_shared_by_the_payloads():
 
 @pytest.mark.parametrize("search", SHARES)
 def test_a_picture_as_it_is_pays_for_the_search_with_its_share(search):
-    marked = embed_watermark(picture(5, 320, 320), "sd-v2")
+    marked = embed_watermark(picture(5, 256, 256), "sd-v2")
     [plain], [finding] = (
         detect_watermark(marked, "sd-v2", search=s).findings for s in ("none", search)
     )
@@ -174,7 +174,7 @@ def test_a_size_is_found(size):
 
 
 def test_all_searches_find_mirrored_and_swapped_pictures_too():
-    marked = embed_watermark(picture(9, 320, 320), "sd-v1")
+    marked = embed_watermark(picture(9, 256, 256), "sd-v1")
     assert geometry(detect_watermark(marked[:, ::-1], "sd-v1", search="all"), "sd-v1") == "mirrored"
     assert (
         geometry(detect_watermark(marked[..., ::-1], "sd-v1", search="all"), "sd-v1")
@@ -185,14 +185,14 @@ def test_all_searches_find_mirrored_and_swapped_pictures_too():
 
 @pytest.mark.parametrize("degrees", [90, 270])
 def test_a_picture_that_was_turned_is_found(degrees):
-    marked = embed_watermark(picture(9, 256, 320), "sd-v1")
+    marked = embed_watermark(picture(9, 256, 256), "sd-v1")
     inspection = detect_watermark(np.rot90(marked, degrees // 90), ["sd-v1"], search="all")
     assert geometry(inspection, "sd-v1") == f"turned by {degrees} degrees"
     assert f"a picture turned by {degrees} degrees to the left" in repr(inspection)
 
 
 def test_a_negative_is_found():
-    marked = embed_watermark(picture(9, 320, 320), "sd-v1")
+    marked = embed_watermark(picture(9, 256, 256), "sd-v1")
     inspection = detect_watermark(255 - marked, ["sd-v1"], search="all")
     assert geometry(inspection, "sd-v1") == "inverted" and inspection.detected
 
@@ -218,7 +218,7 @@ def test_what_was_moved_is_put_back():
 def test_a_search_finds_nothing_in_a_picture_without_a_mark():
     steps = []
     inspection = detect_watermark(
-        picture(10, 320, 320),
+        picture(10, 256, 256),
         ["sd-v1", "invokeai"],
         search="all",
         progress=lambda what, done: steps.append((what, done)),
@@ -238,7 +238,7 @@ def test_a_search_ends_where_its_progress_says_so():
 
     for search in SHARES:
         with pytest.raises(InterruptedError, match="as is"):
-            detect_watermark(picture(10, 320, 320), search=search, progress=stop)
+            detect_watermark(picture(10, 256, 256), search=search, progress=stop)
 
 
 def test_a_searched_place_must_be_a_hundred_times_less_likely():

@@ -1,8 +1,6 @@
 """What a `SweepForm` does for the hand: seeds are drawn, recipes loaded, values kept, axes followed, jobs taken over."""
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -621,32 +619,29 @@ def test_the_key_leads_to_the_error_that_is_in_the_way(tmp_path):
 # A run that was cut off
 
 
-BEGIN = """
-import sys
-import time
-from sdlab.widgets import SweepForm
-from sdlab.widgets.sweep_form.form_fields import ahead
-from sdlab.widgets.sweep_form.tools import BACK
-form = SweepForm(store=sys.argv[1])
-form.fields["num_inference_steps"].value, form.fields["seed"].value = "999", "0-29"
-form.wait()
-form.run()
-ahead.shutdown()  # what is filled in is written
-print("begun", flush=True)
-import time
-time.sleep(600)
-"""
+def begin_run(store, begun):
+    """What another Python does until it is killed."""
+    form = SweepForm(store=store)
+    form.fields["num_inference_steps"].value, form.fields["seed"].value = "999", "0-29"
+    form.wait()
+    form.run()
+    ahead.shutdown()  # what is filled in is written
+    begun.set()
+    time.sleep(600)
 
 
-def test_a_run_whose_python_ended_is_said_to_be_cut_off_until_another_has_come_to_its_end(tmp_path):
-    with subprocess.Popen(
-        [sys.executable, "-c", BEGIN, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    ) as other:
-        try:
-            assert other.stdout.readline() == "begun\n"
-            goes_on = filled(SweepForm(store=tmp_path))._note.value
-        finally:
-            other.kill()
+def test_a_run_whose_python_ended_is_said_to_be_cut_off_until_another_has_come_to_its_end(
+    tmp_path, forks
+):
+    begun = forks.Event()
+    other = forks.Process(target=begin_run, args=(tmp_path, begun), daemon=True)
+    other.start()
+    try:
+        assert begun.wait(60)
+        goes_on = filled(SweepForm(store=tmp_path))._note.value
+    finally:
+        other.kill()
+        other.join()
     form = filled(SweepForm(store=tmp_path))
     assert "A run of 30 pictures that began here in another page" in goes_on
     assert "The last run here, of 30 pictures, was cut off" in form._note.value

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import traitlets
 from conftest import draw_scene
+from kernels import fork_kernels
 from nbclient import NotebookClient
 from PIL import Image, ImageFilter
 
@@ -378,7 +379,7 @@ def test_an_img_holds_its_data_and_escapes_its_words():
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory):
+def saved(tmp_path_factory, forks):
     """A notebook as nbclient leaves it: a frame's grid, a job's, and a frozen one."""
     folder = tmp_path_factory.mktemp("notebook")
     cells = [
@@ -391,7 +392,8 @@ def saved(tmp_path_factory):
         "SeedGrid(Job(sweep(Request(prompt='a star', num_inference_steps=2), seed=range(3)), 'store', progress=False))",
     ]
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    NotebookClient(nb, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
+    with fork_kernels():
+        NotebookClient(nb, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
     nb.metadata.pop("widgets", None)
     nbformat.validate(nb)
     return nb
