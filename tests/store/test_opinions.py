@@ -36,8 +36,9 @@ def test_who_asks_a_folder_that_is_no_store_for_opinions_is_told_so(tmp_path):
     with pytest.warns(UserWarning, match=near) as caught:
         assert Store(tmp_path / "circel").votes().empty
     assert [each.filename for each in caught if each.category is UserWarning] == [__file__]
-    with pytest.warns(UserWarning, match="is no store, so there are no answers$"):
-        assert Store(tmp_path).answers().empty
+    (tmp_path / "notes").mkdir()  # beside a store whose name is another
+    with pytest.warns(UserWarning, match="notes is no store, so there are no answers$"):
+        assert Store(tmp_path / "notes").answers().empty
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         assert Store(tmp_path / "circle").votes().empty  # nobody has voted
