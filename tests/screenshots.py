@@ -177,7 +177,7 @@ SHOTS = [
             "from sdlab import image_grid\nimage_grid(run(plan, 'runs/grid', progress=False), "
             "row=['hamster|rocket', 'seed'], col='guidance_scale')",
         ),
-        selector=f"{OUTPUT} >> img >> nth=0",  # after it, its words
+        selector=f"{OUTPUT} >> img >> nth=1",  # before it, a dot with its words
     ),
 ]
 
