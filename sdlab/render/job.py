@@ -373,22 +373,22 @@ class Job:
         return {"options": self.options, "errors": self._errors, "listeners": self._listeners}
 
 
+@pause_collector()
 def _make_frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pandas.DataFrame:
     """Makes the store's rows of these cells, with their own fields and labels, and errors."""
-    with pause_collector():
-        import pandas
+    import pandas
 
-        out = store.frame([cell.key for cell in cells])
-        for name, values in zip(FIELDS, zip(*map(read_fields, cells)), strict=bool(cells)):
-            out[name] = pandas.Series(values, dtype=out[name].dtype)
-        out["error"] = pandas.Series([errors.get(cell.key) for cell in cells], dtype="string")
-        labels = dict.fromkeys(label for cell in cells for label in cell.labels)
-        names = [label if label not in out else f"{label} (choice)" for label in labels]
-        for place, (label, name) in enumerate(zip(labels, names), 1 + len(FIELDS)):
-            column = pandas.Series([cell.labels.get(label) for cell in cells], dtype="string")
-            out.insert(place, name, column)
-        out.attrs[LABELS] = names
-        return out
+    out = store.frame([cell.key for cell in cells])
+    for name, values in zip(FIELDS, zip(*map(read_fields, cells)), strict=bool(cells)):
+        out[name] = pandas.Series(values, dtype=out[name].dtype)
+    out["error"] = pandas.Series([errors.get(cell.key) for cell in cells], dtype="string")
+    labels = dict.fromkeys(label for cell in cells for label in cell.labels)
+    names = [label if label not in out else f"{label} (choice)" for label in labels]
+    for place, (label, name) in enumerate(zip(labels, names), 1 + len(FIELDS)):
+        column = pandas.Series([cell.labels.get(label) for cell in cells], dtype="string")
+        out.insert(place, name, column)
+    out.attrs[LABELS] = names
+    return out
 
 
 def _find_first() -> Job | None:

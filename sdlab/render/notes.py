@@ -18,6 +18,7 @@ from ..pictures import PICTURES, require_picture
 from ..recipe.collector import pause_collector
 from ..recipe.prompts import find_mended, split_at_words
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request
+from ..recipe.schedulers import SIGMAS
 from ..tiny.signs import WRITERS, find_unwritten_words
 from ..tiny.world import WORLDS, list_shown_words
 from .masks import describe_flat_depth, describe_idle_mask
@@ -67,7 +68,7 @@ def add_ranges(
     """Adds to the notes on schedulers what several of one model have of unlike noise."""
     of: dict[str, list[Recipe]] = {}
     for cell in cells:
-        if "_sigmas" in cell.scheduler:
+        if any(name in cell.scheduler for name in SIGMAS):
             of.setdefault(cell.model, []).append(cell)
     for model, some in of.items():
         with pause_collector():

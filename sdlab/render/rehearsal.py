@@ -217,12 +217,14 @@ def describe_ranges(cells: Iterable[Recipe], layout: Any) -> str | None:
         ends = {name: found for name in names if (found := find_ends(name, *how, stated))}
         far = zip(zip(*ends.values()), APART)
         if any(max(found) > most * min(found) for found, most in far):
-            told = [f"{name} ({first:.3g} to {last:.2g})" for name, (first, last) in ends.items()]
+            same: dict[str, list[str]] = {}
+            for name, (first, last) in ends.items():
+                same.setdefault(f"{first:.3g} to {last:.2g}", []).append(name)
+            told = [f"{levels} with {' and '.join(some)}" for levels, some in same.items()]
             return (
-                f"in {how[0]} steps {kind}=True stands for other levels of noise with {told[0]}"
-                f" than with {' or '.join(told[1:])}, so that their pictures differ by the levels"
-                f" and not by the solver alone; {SPACED}='linspace' in all that take it makes them"
-                " alike"
+                f"{kind}=True stands for unlike levels of noise in {how[0]} steps:"
+                f" {'; '.join(told)}. So their pictures differ by the levels and not by the solver"
+                f" alone; {SPACED}='linspace' in all that take it makes them alike"
             )
     return None
 

@@ -380,9 +380,9 @@ EULER, DPM = "EulerDiscreteScheduler", "DPMSolverMultistepScheduler"
 @pytest.mark.parametrize(
     "options, told",
     [
-        ("use_karras_sigmas=True", "(14.6 to 0.34) than with"),  # tiny-v1's spacing is trailing
-        ("use_karras_sigmas=True, timestep_spacing='leading'", "(8.39 to 0.041) than with"),
-        ("use_exponential_sigmas=True", "(14.6 to 0.34) than with"),
+        ("use_karras_sigmas=True", "14.6 to 0.34 with Euler"),  # tiny-v1's spacing is trailing
+        ("use_karras_sigmas=True, timestep_spacing='leading'", "8.39 to 0.041 with Euler"),
+        ("use_exponential_sigmas=True", "14.6 to 0.34 with Euler"),
         ("use_karras_sigmas=True, timestep_spacing='linspace'", None),
         ("timestep_spacing='leading'", None),  # who has no Karras expects no one schedule
     ],
@@ -394,5 +394,13 @@ def test_a_kind_of_sigmas_that_is_two_schedules_is_told(tmp_path, options, told)
         warnings.simplefilter("ignore")
         said = preview(plan, tmp_path).notes.get("scheduler", "")
         assert preview([plan[0], plan[0].but(num_inference_steps=11)], tmp_path).notes == {}
-    assert ("other levels of noise" in said) is bool(told) and (told or "") in said
-    assert not told or said.count(" to 0.029)") == 1  # DPM-Solver++ keeps to training
+    assert ("unlike levels of noise" in said) is bool(told) and (told or "") in said
+    assert not told or said.count(" to 0.029 with DPM") == 1  # DPM-Solver++ keeps to training
+
+
+def test_schedulers_whose_sigmas_are_alike_are_told_together(tmp_path):
+    base = Request(prompt="a red circle", num_inference_steps=10, seed=1)
+    names = [f"{k}(use_karras_sigmas=True)" for k in (EULER, DPM, "HeunDiscreteScheduler")]
+    with pytest.warns(UserWarning, match="unlike levels of noise"):
+        said = preview([base.but(scheduler=name) for name in names], tmp_path).notes["scheduler"]
+    assert f"14.6 to 0.34 with {names[0]} and {names[2]}; 14.6 to 0.029 with {names[1]}. " in said
