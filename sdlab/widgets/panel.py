@@ -188,9 +188,17 @@ class Panel(Kept, anywidget.AnyWidget):
 
     def is_repeat(self, question: dict[str, Any]) -> bool:
         """Tells whether this question came before: a page asks again until it hears an answer."""
-        repeat = question.get("id") in self._acted
-        self._acted.append(question.get("id"))
+        repeat = self.was_done(question)
+        self.note_done(question)
         return repeat
+
+    def was_done(self, question: dict[str, Any]) -> bool:
+        """Tells whether what this question asks for was done before."""
+        return question.get("id") in self._acted
+
+    def note_done(self, question: dict[str, Any]) -> None:
+        """Takes note that what this question asks for is done."""
+        self._acted.append(question.get("id"))
 
     def answer(
         self, question: dict[str, Any], content: dict[str, Any], buffers: list[bytes] | None = None

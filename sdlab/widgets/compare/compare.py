@@ -464,9 +464,9 @@ class Compare(Panel):
         place = int(question["n"])
         if question["deal"] != self.deal:
             return self.answer(question, {"kind": "outdated"})
-        if question.get("id") not in self._acted:  # a busy page asks again, after later votes, too
+        if not self.was_done(question):  # a busy page asks again, after later votes, too
             self._ballot.cast(place, question["vote"])
-            self.is_repeat(question)  # only now: one that failed is to fail again
+            self.note_done(question)  # only now: one that failed is to fail again
             self._count_vote()
         self.answer(question, self._places.describe(place))
 
