@@ -971,3 +971,12 @@ def ask_for(inspector, n):
     """What the page gets of a picture: its thumbnail, and its view."""
     own = draw_view(inspector._pictures[n], "own", None)[1]
     return n, [*send_thumbnails(inspector._pictures, [n], 64)[1], *own]
+
+
+def test_what_another_version_kept_of_a_comparison_is_no_answer(tmp_path):
+    (tmp_path / "inspected").mkdir()
+    kept = KeptSearches(tmp_path / "inspected")
+    kept.keep_beside(("a",), "the same", True)
+    kept.file.write_text(kept.file.read_text() + '\n{"picture": "beside b", "found": "alike"}')
+    assert kept.recall_beside(("a",)) == ("the same", True)
+    assert kept.recall_beside(("b",)) == kept.recall_beside(("c",)) == ("", False)

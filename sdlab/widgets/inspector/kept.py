@@ -55,8 +55,10 @@ class KeptSearches:
 
         And whether its own recipe gave the very same pixels.
         """
-        told = {} if name is None else self._lines().get(f"beside {name[0]}", {})
-        return told.get("seen", ""), told.get("repeated", False)
+        told = {} if name is None else self._lines().get(f"beside {name[0]}")
+        if not isinstance(told, dict):  # nothing, or of another version
+            return "", False
+        return str(told.get("seen", "")), bool(told.get("repeated"))
 
     def keep_beside(self, name: tuple | None, seen: str, repeated: bool) -> None:
         """Writes what was seen, whatever the version, for no detector has part in it."""
