@@ -134,6 +134,7 @@ PEERS: dict[str, Callable[[argparse.Namespace], Cells]] = {
     "stable-diffusion.cpp": use_stable_diffusion_cpp,
 }
 MISSING = "not installed"
+ALONE = {**os.environ}  # as it is before sdlab comes in, which others are not to gain by
 OTHERS = list(PEERS)[-3:]  # which want other versions of diffusers and transformers
 
 
@@ -164,7 +165,7 @@ def ask_python(python: str, given: argparse.Namespace, name: str) -> dict[str, A
     command += ["--folder", given.folder]
     for option in ("size", "steps", "cells"):
         command += [f"--{option}", str(getattr(given, option))]
-    answer = subprocess.run(command, capture_output=True, text=True)
+    answer = subprocess.run(command, capture_output=True, text=True, env=ALONE)
     if answer.returncode == 0:
         return {"who": name, **json.loads(answer.stdout.splitlines()[-1])}
     lines = answer.stderr.strip().splitlines() or ["no message"]

@@ -1,11 +1,16 @@
 """A model is computed in the way that this machine computes fastest: measured once, and kept."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+import sdlab
 import sdlab.models.pipeline
 import sdlab.render.budget
 from sdlab import Request, estimate, run
@@ -228,3 +233,57 @@ def test_one_wide_picture_uses_all_cores_and_says_so(tmp_path, monkeypatch):
         assert set(frame["threads"]) == {threads} and set(frame["batch_size"]) == {1}
         assert (said["lanes"], said["threads"]) == (lanes, threads)
     sdlab.models.pipeline.unload()
+
+
+# ---- memory from Linux
+
+
+@pytest.mark.parametrize(
+    "setting, before, after",
+    [
+        ("always [madvise] never", None, "1"),
+        ("always [madvise] never", "0", "0"),
+        ("[always] madvise never", None, None),
+        ("always madvise [never]", None, None),
+        (None, None, None),
+    ],
+)
+def test_huge_pages_are_asked_for_where_only_who_asks_gets_them(
+    setting, before, after, tmp_path, monkeypatch
+):
+    name, place = "THP_MEM_ALLOC_ENABLE", tmp_path / "enabled"
+    monkeypatch.setenv(name, before or "")
+    if before is None:
+        monkeypatch.delenv(name)
+    if setting is not None:
+        place.write_text(setting + "\n")
+    sdlab.ask_for_huge_pages(str(place))
+    assert os.environ.get(name) == after
+
+
+HUGE = """
+import re, torch
+import sdlab
+made = torch.ones(2**24)
+place, inside = made.data_ptr(), False
+for line in open("/proc/self/smaps"):
+    if found := re.match("([0-9a-f]+)-([0-9a-f]+) ", line):
+        inside = int(found[1], 16) <= place < int(found[2], 16)
+    elif inside and line.startswith("VmFlags:"):
+        print("hg" in line.split())
+"""
+
+
+@pytest.mark.skipif(
+    not (PAGES := Path("/sys/kernel/mm/transparent_hugepage/enabled")).exists()
+    or "[madvise]" not in PAGES.read_text(),
+    reason="this system gives huge pages to all, or to none",
+)
+def test_torch_asks_for_them_once_sdlab_is_imported_before_the_first_tensor():
+    def said(**more):
+        kept = {name: each for name, each in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+        command = [sys.executable, "-c", HUGE]
+        return subprocess.check_output(command, text=True, env=kept | more).split()
+
+    assert said() == ["True"]
+    assert said(THP_MEM_ALLOC_ENABLE="0") == ["False"]
