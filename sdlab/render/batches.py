@@ -18,6 +18,7 @@ import torch
 
 from ..errors import GenerationError
 from ..models.memory import LEVELS, Footing, has_own_memory, is_out_of_memory, read_limit, release
+from ..models.packing import Packed
 from ..models.parts import hash_parts
 from ..models.pipeline import Loaded, device_here, load, machine_facts, unload
 from ..models.resolve import Native, read_effects, swap_parts, tell_origin
@@ -27,7 +28,7 @@ from ..recipe.request import Recipe
 from ..recipe.schedulers import write_inherited
 from ..store.store import Store
 from .batch_size import share_cells
-from .budget import begin_footing, choose_footing, describe_shortage
+from .budget import begin_footing, choose_footing, describe_shortage, packing_pays
 from .card import choose_batch, compiling_pays, try_call
 from .denoise import Cancelled, Clean, OnStep
 from .latents import NOTHING, Latents, Made
@@ -190,6 +191,11 @@ class Lanes:
         if loaded.call:
             return StockRenderer(loaded, size)
         renderer = self._compile(Renderer(loaded, size), cells)
+        plan, size = self.alike[cells[0].key], renderer.batch_size(cells[0])
+        if self.options.memory == "auto" and packing_pays(
+            renderer.loaded, own, cells[0], plan, size
+        ):
+            renderer.packed = Packed()
         drop = LEVELS[footing.memory].drop_text and not has_own_memory(renderer.loaded.device)
         if drop and renderer.drop_text_encoder(cells):
             unload()  # the pipeline is of no use to others now

@@ -20,12 +20,13 @@ import psutil
 
 from ..models.checkpoint import CONFIGS
 from ..models.free import find_free
-from ..models.machine import dtype_for, dtype_here, lanes_here, memory_format_here
+from ..models.machine import NARROW, dtype_for, dtype_here, lanes_here, memory_format_here
 from ..models.memory import LEVELS, Footing, has_own_memory, read_limit
 from ..models.pipeline import Loaded, device_here, is_loaded, unload
 from ..models.resolve import Native, native, resolve
 from ..models.rows import MODELS
 from ..models.sizes import Sizes, count_networks, read_own_sizes, read_sizes, sum_sizes
+from ..models.tasks import count_calls
 from ..recipe.request import Recipe, Request
 from ..recipe.sizes import fit_aspect
 from .batch_size import DECODED, describe_batches, fit_plan, recall_paying, share_cells
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # activations held at a time, in tensors of the first block's width; measured on v1's networks
 UNET_HELD, VAE_HELD = 36, 8
+PACKED = 40  # calls of a UNet that make up for laying out its weights, four times over
 Size = tuple[int, int]  # of a picture: (height, width)
 SIDES = (1024, 768, 640, 512, 384, 256, 192, 128, 64)  # of the squares that a message proposes
 
@@ -185,6 +187,21 @@ def share_cores(
     return share_cells(model.unet_width, lanes, threads, plan=plan, size=small)
 
 
+def packing_pays(loaded: Loaded, own: Native, request: Recipe, plan: int, cells: int) -> bool:
+    """Tells whether to lay the UNet's weights out once for `plan` like cells, so many in a batch.
+
+    That takes their memory again, of what the run does not need, and leaves as much to others.
+    """
+    sizes, dtype = read_own_sizes(own), loaded.dtype
+    calls = count_calls(request.scheduler, request.strength, request.num_inference_steps)
+    wide = loaded.device == "cpu" and dtype != "float32" and sizes.unet_width >= NARROW
+    if not wide or loaded.memory != "auto" or loaded.compiled or calls * plan < PACKED * cells:
+        return False
+    size, lanes = (request.height, request.width), loaded.lanes
+    needed = estimate_bytes(sizes, *size, dtype=dtype, cells=cells, lanes=lanes, memory="auto")[1]
+    return find_free() > needed + 2 * sizes.unet * BYTES[dtype]
+
+
 def begin_footing(memory: str, batch_size: int | None = None) -> Footing:
     """Makes the footing on which a level begins: a cell at a time, or batches side by side."""
     level = "auto" if read_limit(memory) else memory
@@ -282,7 +299,8 @@ def estimate(
     """Estimates the memory that a run would take on each level, and where it would begin.
 
     No weights are read. A named model of v1, v2 or SDXL that is not here is counted from the
-    configuration that comes with sdlab.
+    configuration that comes with sdlab. What is to spare on a processor may hold the UNet's weights
+    once more (see `packing_pays`), which is not counted.
 
     Parameters
     ----------

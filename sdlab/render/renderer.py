@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from PIL import Image
 
 from ..models.loras import find_encoders
 from ..models.memory import copy_in_float32, has_own_memory
+from ..models.packing import Packed
 from ..models.pipeline import Loaded
 from ..recipe.request import Recipe
 from ..watermark.dwtdct import embed_watermark
@@ -77,6 +79,7 @@ class Renderer:
 
     def __init__(self, loaded: Loaded, batch_size: int | None = None) -> None:
         self.loaded, self._given = loaded, batch_size
+        self.packed: Packed | None = None  # weights laid out once for all cells, with the same bits
         self.conditions, self._prompts = Conditions(loaded), Prompts(loaded.pipe)
 
     def batch_size(self, request: Recipe) -> int:
@@ -128,21 +131,22 @@ class Renderer:
         begin = self.conditions.begin(cells)
         if blend is not None:
             cond, uncond, begin = blend(cond, uncond, begin)
-        return denoise(
-            pipe.unet,
-            self.loaded.scheduler(first.scheduler),
-            cond.words,
-            uncond.words,
-            added=add_sizes(cells, cond, uncond),
-            seeds=[c.seed for c in cells],
-            guidance_scale=[c.guidance_scale for c in cells],
-            guidance_rescale=[c.guidance_rescale or 0.0 for c in cells],
-            num_inference_steps=first.num_inference_steps,
-            eta=first.eta,
-            begin=begin,
-            on_step=on_step,
-            watch=watch,
-        )
+        with self.packed.use() if self.packed else nullcontext():
+            return denoise(
+                pipe.unet,
+                self.loaded.scheduler(first.scheduler),
+                cond.words,
+                uncond.words,
+                added=add_sizes(cells, cond, uncond),
+                seeds=[c.seed for c in cells],
+                guidance_scale=[c.guidance_scale for c in cells],
+                guidance_rescale=[c.guidance_rescale or 0.0 for c in cells],
+                num_inference_steps=first.num_inference_steps,
+                eta=first.eta,
+                begin=begin,
+                on_step=on_step,
+                watch=watch,
+            )
 
     def encode_texts(self, cells: Sequence[Recipe]) -> tuple[Text, Text]:
         """Encodes the prompts and the negative prompts."""
