@@ -50,26 +50,29 @@ def plot(result: pd.DataFrame, *, title: str = "") -> GridFigure:
     TypeError, ValueError
         If it is none of these.
     """
-    from ..sheet import INK
+    from ..sheet import DPI, INK, GridFigure
 
     columns = set(result.columns) if isinstance(result, pd.DataFrame) else set()
     kind = next((name for name in KINDS if name in columns), None)
     if not {"low", "high"} <= columns or not (kind or {"k", "best"} <= columns):
         known = "rate, paired, yield_curve, preference, ranking or agreement"
         raise ValueError(f"plot draws what {known} gave")
-    figure = draw_intervals(result, kind) if kind else draw_curves(result)
-    figure.axes[0].set_title(title, loc="left", color=INK, fontsize=11)
+    figure = GridFigure(figsize=(8, 1.1 + 0.36 * len(result) if kind else 4), dpi=DPI)
+    axes = figure.add_subplot()
+    told = draw_intervals(axes, result, kind) if kind else draw_curves(axes, result)
+    axes.set_xlabel(told, color=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=INK)
+    axes.set_title(title, loc="left", color=INK, fontsize=11)
     figure.tight_layout()
     figure.drawn = result, title
     return figure
 
 
-def draw_intervals(result: pd.DataFrame, kind: str) -> GridFigure:
-    """Draws a line for each row: its label, a point, its interval and n."""
-    from ..sheet import DPI, INK, QUIET, GridFigure
+def draw_intervals(axes: Any, result: pd.DataFrame, kind: str) -> str:
+    """Draws a line for each row: its label, a point, its interval and n; names the x axis."""
+    from ..sheet import INK, QUIET
 
-    figure = GridFigure(figsize=(8, 1.1 + 0.36 * len(result)), dpi=DPI)
-    axes = figure.add_subplot()
     y = np.arange(len(result))[::-1]
     rows, voted = result.to_dict("records"), is_voted(result)
     left, right = name_compared(result)
@@ -95,28 +98,18 @@ def draw_intervals(result: pd.DataFrame, kind: str) -> GridFigure:
     beside.set_yticks(y, [note_row(row) for row in rows])
     beside.tick_params(length=0)
     beside.spines["right"].set_visible(False)
-    finish_axes(axes, told)
-    return figure
+    return told
 
 
-def draw_curves(result: pd.DataFrame) -> GridFigure:
-    """Draws the best of k against k, a curve with its band for each label."""
-    from matplotlib.ticker import MaxNLocator
+def draw_curves(axes: Any, result: pd.DataFrame) -> str:
+    """Draws the best of k against k, a curve with its band for each label; names the x axis."""
+    from ..sheet import INK
 
-    from ..sheet import DPI, INK, GridFigure
-
-    figure = GridFigure(figsize=(8, 4), dpi=DPI)
-    axes = figure.add_subplot()
     labels = [label_row(row) for row in result.to_dict("records")]
     drawn = dict.fromkeys(labels)
     for color, dashes, label in zip(COLORS * len(drawn), DASHES * len(drawn), drawn):
         part, size = result[[own == label for own in labels]], 8 - 1.5 * DASHES.index(dashes)
-        style: dict[str, Any] = {
-            "color": color,
-            "linestyle": dashes,
-            "marker": "o",
-            "markersize": size,
-        }
+        style: dict[str, Any] = dict(color=color, linestyle=dashes, marker="o", markersize=size)
         axes.plot(part["k"], part["best"], label=label or None, **style)
         low, high = (part[end].to_numpy(float) for end in ("low", "high"))
         axes.fill_between(part["k"], low, high, color=color, alpha=0.18, linewidth=0)
@@ -128,9 +121,8 @@ def draw_curves(result: pd.DataFrame) -> GridFigure:
     axes.set_ylabel("best of k: chance of a yes, or score", color=INK)
     if result["best"].between(0, 1).all():
         axes.set_ylim(-0.02, 1.02)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    finish_axes(axes, "k, pictures to choose from")
-    return figure
+    axes.locator_params(axis="x", integer=True)
+    return "k, pictures to choose from"
 
 
 def label_row(row: dict[Any, Any]) -> str:
@@ -186,12 +178,3 @@ def write_hits(row: dict[Any, Any]) -> str:
     whole = float(row["hits"]).is_integer()
     hits = f"{row['hits']:,.0f}" if whole else f"{row['hits']:,.1f}"
     return f"{hits} of {row['n']:,}"
-
-
-def finish_axes(axes: Any, told: str) -> None:
-    """Names the x axis, and leaves out what says nothing."""
-    from ..sheet import INK
-
-    axes.set_xlabel(told, color=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(colors=INK)
