@@ -13,10 +13,9 @@ import pandas as pd
 
 from ...store.opinions import mirror_vote
 from ..frame import column_values, count_noun, format_value
-from .charts import CONFIDENCE
 from .claims import note_call
 from .rates import count_effective, share_interval
-from .reading import read_sample, require_confidence, require_numbers, split_frame
+from .reading import read_sample, require_numbers, split_frame
 from .resampling import expand_tail
 
 RESAMPLES = 999
@@ -100,7 +99,6 @@ def agreement(
     >>> agreement(judge.value, scorer="objects_count")
     >>> agreement(Store("runs/mine").votes(), results, by="model")
     """
-    require_confidence(confidence)
     if frame is not None:
         answers = answers.assign(**tell_pictures(answers, frame, by, scorer, prompt))
     column = "vote" if "vote" in answers else "answer"
@@ -118,9 +116,7 @@ def agreement(
             "there is nothing to compare: one rater, no picture shown twice, and no scorer; let"
             " somebody else answer too, or give scorer='a column'"
         )
-    out = pd.DataFrame(rows).astype({"prompts": "Int64"})
-    out.attrs[CONFIDENCE] = confidence
-    return out
+    return pd.DataFrame(rows).astype({"prompts": "Int64"})
 
 
 # What the answers are about
@@ -147,7 +143,12 @@ def tell_pictures(
         prefix = "" if side == "key" else f"{side}_"
         found |= {f"{prefix}{name}": pick(known, places) for name, known in values.items()}
     if "left" in sides and not find_compared(answers, scorer):
-        require_compared(zip(found[f"left_{by}"], found[f"right_{by}"]), by)
+        compared = zip(found[f"left_{by}"], found[f"right_{by}"])
+        if all(None in both or both[0] == both[1] for both in compared):
+            raise ValueError(
+                f"no vote is on two pictures with another {by}; give as by= the column that was"
+                " compared"
+            )
     return found
 
 
@@ -156,15 +157,6 @@ def list_sides(answers: pd.DataFrame) -> list[str]:
     pairs = "left" in answers and ("key" not in answers or answers["left"].notna().any())
     single = "key" in answers and (not pairs or answers["key"].notna().any())
     return ["key"] * bool(single or not pairs) + ["left", "right"] * bool(pairs)
-
-
-def require_compared(sides: Iterable[tuple[Any, Any]], by: str) -> None:
-    """Raises unless pairs differ in what is said to be compared."""
-    if all(None in both or both[0] == both[1] for both in sides):
-        raise ValueError(
-            f"no vote is on two pictures with another {by}; give as by= the column that was"
-            " compared"
-        )
 
 
 def read_subjects(answers: pd.DataFrame, scorer: str | None) -> list[tuple[Any, bool]]:
@@ -314,7 +306,7 @@ def compare(
     out |= {"share": share, "low": low, "high": high}
     out |= estimate_alpha(counts, clusters, low, order is not None, confidence)
     if len(columns) == 2:
-        out["kappa"] = compute_kappa(units)
+        out["kappa"] = compute_kappa(units, share)
     noun = "pair" if all(isinstance(about, tuple) for about in told) else "picture"
     words = Counter(word for words in units for word in words)
     return out | {"note": write_note(out, words, noun)}
@@ -340,12 +332,10 @@ def sort_categories(units: list[list[str]], order: Sequence[Any] | None) -> list
     return sorted(found, key=known.index)
 
 
-def compute_kappa(units: list[list[str]]) -> float:
+def compute_kappa(units: list[list[str]], same: float) -> float:
     """Computes Cohen's kappa of pairs of answers; nan if both always give one and the same."""
-    n = len(units)
     one, other = (Counter(side) for side in zip(*units))
-    chance = sum(one[word] * other[word] for word in one) / n**2
-    same = sum(a == b for a, b in units) / n
+    chance = sum(one[word] * other[word] for word in one) / len(units) ** 2
     return (same - chance) / (1 - chance) if chance < 1 else math.nan
 
 

@@ -14,7 +14,8 @@ import pandas as pd
 
 from ..frame import column_values, count_noun, distinct_values, join_words
 from .charts import CONFIDENCE, label_row, name_compared, name_interval, write_hits
-from .shown import make_evidence
+from .reading import require_confidence
+from .shown import Evidence
 
 CALL = "sdlab call"  # in the `attrs` of every statistic: what was called, and with what
 LEFT_OUT = "without a value left out"
@@ -104,19 +105,23 @@ def require_finding(evidence: pd.DataFrame) -> None:
 def note_call(function: Statistic) -> Statistic:
     """Lets a statistic note in its `attrs` how it was called, of its tables the names alone.
 
-    What it gives is shown with whole sentences.
+    Its `confidence` is checked and noted, too. What it gives is shown with whole sentences.
     """
     signature = inspect.signature(function)
 
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> pd.DataFrame:
-        out = function(*args, **options)
+        confidence = options.get("confidence", 0.95)
+        require_confidence(confidence)
+        found = function(*args, **options)
         bound = signature.bind(*args, **options).arguments
         tables = [name for name, value in bound.items() if isinstance(value, pd.DataFrame)]
         given = {n: getattr(v, "tolist", lambda v=v: v)() for n, v in bound.items()
                  if n not in tables and (v is not None or n == "better")}  # fmt: skip
         noted = {CALL: {"name": function.__name__, "tables": tables, "given": given}}
-        return make_evidence(out, **noted)
+        out = Evidence(found)
+        out.attrs |= found.attrs | noted | {CONFIDENCE: confidence}
+        return out
 
     return call  # type: ignore[return-value]
 
@@ -149,21 +154,19 @@ def write_finding(row: dict[Any, Any], interval: str, sides: tuple[str, str]) ->
     if {"share", "hits", "n"} <= row.keys():
         ends = f"{interval} {row['low']:.0%} to {row['high']:.0%}"
         told = f"{row['share']:.0%}, {write_hits(row)}{note_missing(row)} ({ends})"
-        return told if pd.isna(row.get("verdict")) else f"{told}: {row['verdict']}"
-    if {"best", "k", "n"} <= row.keys():
+    elif {"best", "k", "n"} <= row.keys():
         known = not math.isnan(row["low"])
         ends = f" ({interval} {row['low']:.3g} to {row['high']:.3g})" if known else ""
         over = f"{count_noun(row['n'], 'picture')} of {count_noun(row['prompts'], 'prompt')}"
-        over += note_missing(row)
         told = f"the best of {row['k']:,} is worth {row['best']:.3g}{ends}, over {over}"
-        return told if pd.isna(row.get("verdict")) else f"{told}: {row['verdict']}"
-    if {"chance", "chance_low", "chance_high"} <= row.keys():
+        told += note_missing(row)
+    elif {"chance", "chance_low", "chance_high"} <= row.keys():
         return write_strength(row, interval)
-    if "verdict" in row:
+    elif "verdict" in row:
         return f"{row['verdict']}{write_difference(row, interval, sides)}"
-    if {"share", "alpha", "n"} <= row.keys():
-        return write_agreement(row, interval)
-    return ""
+    else:
+        return write_agreement(row, interval) if {"share", "alpha", "n"} <= row.keys() else ""
+    return told if pd.isna(row.get("verdict")) else f"{told}: {row['verdict']}"
 
 
 def note_missing(row: dict[Any, Any]) -> str:

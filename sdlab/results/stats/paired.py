@@ -21,17 +21,10 @@ from ..frame import (
 )
 from ..pairs import choose_sides, find_following, list_compared
 from ..probes import choose_columns, find_guessing, lacks_opposites, list_asked
-from .charts import COMPARED, CONFIDENCE, name_side
+from .charts import COMPARED, name_side
 from .claims import LEFT_OUT, note_call, note_sample
 from .rates import HABIT, note_arms, place_interval, rate
-from .reading import (
-    is_binary,
-    require_confidence,
-    require_frame,
-    require_numbers,
-    require_single,
-    split_frame,
-)
+from .reading import is_binary, require_frame, require_numbers, require_single, split_frame
 from .resampling import RESAMPLES, bootstrap_mean
 
 BOTH = {"below": "both are below", "not told apart from": "neither is told apart from"}
@@ -112,10 +105,10 @@ def paired(
     >>> paired(measure(results, "objects"), "objects_right", by="model")
     """
     require_frame(frame)
-    require_confidence(confidence)
     require_question(by, each, better)
     asked = choose_columns(frame, column) if column is not None or each is None else None
-    arms = find_arms(frame, by)
+    next(split_frame(frame, (), by))
+    arms = [value for value in distinct_values(frame, by) if value is not None or by in FIELDS]
     sides = choose_sides(arms, by, left, right)
     names = {side: name_side(by, side) for side in sides}
     found, said, columns = [], [], asked or []
@@ -138,7 +131,7 @@ def paired(
         for row, (end, note) in zip(out.to_dict("records"), said)
     ]
     out.attrs[COMPARED] = {"by": by, "left": sides[0], "right": sides[1]}
-    out.attrs |= note_sample(each or (), *columns) | {CONFIDENCE: confidence}
+    out.attrs |= note_sample(each or (), *columns)
     return out
 
 
@@ -158,12 +151,6 @@ def choose_better(frame: pd.DataFrame, column: str, better: str | None) -> str |
         return better
     known = {asked.better for asked in list_asked(frame) if asked.column == column}
     return known.pop() if len(known) == 1 else None if known else "higher"
-
-
-def find_arms(frame: pd.DataFrame, by: str) -> list[Any]:
-    """Finds the values that can be compared."""
-    next(split_frame(frame, (), by))
-    return [value for value in distinct_values(frame, by) if value is not None or by in FIELDS]
 
 
 def compare_arms(
@@ -274,9 +261,10 @@ def choose_unit(rows: pd.DataFrame, by: str, sides: tuple[Any, Any]) -> tuple[st
         if name in SPECS and not SPECS[name].independent and name not in said:
             of = [set(column_values(rows[[v == side for v in own]], name)) for side in sides]
             if of[0] != of[1]:
+                one, other = (", ".join(sorted(map(format_value, found))) for found in of)
                 raise ValueError(
-                    f"{name} differs between the sides as well: {format_values(of[0])} against"
-                    f" {format_values(of[1])}; narrow the frame to what both have"
+                    f"{name} differs between the sides as well: {one} against {other}; narrow the"
+                    " frame to what both have"
                 )
     return name_unit(rows, same)
 
@@ -297,11 +285,6 @@ def hangs_on_prompt(rows: pd.DataFrame, label: str) -> bool:
     """Tells whether each prompt has one value of a label; those of negative prompts it may mix."""
     both = {own for own in row_tuples(rows, ["prompt", label]) if own[0] is not None}
     return len(both) == len({prompt for prompt, _ in both})
-
-
-def format_values(values: set[Any]) -> str:
-    """Writes several values in order."""
-    return ", ".join(sorted(map(format_value, values)))
 
 
 def summarize_arm(rows: pd.DataFrame, column: str, units: list[str]) -> tuple[pd.Series, pd.Series]:

@@ -11,11 +11,11 @@ import pandas as pd
 from ...store.opinions import VOTES, mirror_vote, sort_pair
 from ..frame import column_values, count_noun, format_value, hide_home, row_tuples, shorten_hashes
 from ..pairs import Pairing, list_compared, pair
-from .charts import COMPARED, CONFIDENCE, name_interval
+from .charts import COMPARED, name_interval
 from .claims import note_call, note_sample
 from .paired import count_least, name_unit
 from .rankings import select_last
-from .reading import require_confidence, split_frame
+from .reading import split_frame
 from .signs import signs
 
 
@@ -72,7 +72,6 @@ def preference(
     --------
     >>> preference(Store("runs/mine").votes(), results, by="model", each="prompt")
     """
-    require_confidence(confidence)
     pairing = pair(frame, by, left, right)
     table = list_votes(list_pairs(pairing), votes)
     if table.empty:
@@ -146,9 +145,7 @@ def count_votes(
         row["may_change"] = int(part["may_change"].sum())
         few = describe_few(part, 1 - confidence)
         rows.append(own | row | {"verdict": write_preference(row, 1 - confidence, few)})
-    out = pd.DataFrame(rows)
-    out.attrs[CONFIDENCE] = confidence
-    return out
+    return pd.DataFrame(rows)
 
 
 def describe_few(table: pd.DataFrame, level: float) -> str:

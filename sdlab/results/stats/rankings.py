@@ -12,12 +12,11 @@ import pandas as pd
 import scipy
 
 from ..frame import column_values, count_noun, distinct_values, format_value, join_words
-from .charts import CONFIDENCE
 from .circles import describe_circles
 from .claims import note_call
 from .paired import adjust_holm, compare_signs, count_least
 from .rates import ALIKE, WEIGHT
-from .reading import read_sample, require_confidence, split_frame
+from .reading import read_sample, split_frame
 
 WORTH = {"left": 1.0, "right": 0.0, "tie": 0.5, "both bad": 0.5}
 NAMED = 3  # others at most that a verdict names
@@ -79,7 +78,6 @@ def ranking(
     M. Schemper, Statistics in Medicine 21 (2002): intervals where sides are separated. M. G.
     Kendall and B. Babington Smith, Biometrika 31 (1940): circles of three, and consistence.
     """
-    require_confidence(confidence)
     left, right, score, clusters, name = read_votes(votes, frame, by, prompt)
     items = list(dict.fromkeys([*left, *right]))
     place = {item: i for i, item in enumerate(items)}
@@ -101,9 +99,10 @@ def ranking(
         out[told] = np.bincount(np.r_[ones, others], minlength=len(items))
     apart = pooled.tell_apart(strength, inflation, 1 - confidence)
     if len(items) == 2:  # then the exact test that votes on two sides have elsewhere
-        apart &= compare_signs(sum_signs(sides[:, 0], score, clusters)) <= 1 - confidence
+        signs = (2 * score - 1) * (1 - 2 * sides[:, 0])  # 1 for one of them, -1 for the other
+        signs = signs if clusters.max() == 0 else np.bincount(clusters, signs)
+        apart &= compare_signs(signs) <= 1 - confidence
     out["verdict"] = write_verdicts(items, pooled, strength, apart, inflation, 1 - confidence)
-    out.attrs[CONFIDENCE] = confidence
     return out.sort_values("strength", ascending=False, ignore_index=True)
 
 
@@ -129,14 +128,8 @@ def read_votes(
     told = pd.Series([texts[left[i]] for i in here], dtype=object)
     if told.isna().any():  # raters of one pair are not independent of each other, either
         told = pd.Series([frozenset((left[i], right[i])) for i in here], dtype=object)
-    clusters = number_prompts(told, len(here))
-    return (
-        [items[left[i]] for i in here],
-        [items[right[i]] for i in here],
-        score[here],
-        clusters,
-        by,
-    )
+    ones, others = zip(*(both[i] for i in here))
+    return [*ones], [*others], score[here], pd.factorize(told)[0], by
 
 
 def select_counted(votes: pd.DataFrame, *, keyed: bool) -> tuple[pd.DataFrame, str]:
@@ -302,12 +295,6 @@ def list_directions(items: int, fixed: np.ndarray | None = None) -> np.ndarray:
     """Lists, a column each, the ways in which strengths of mean 0 can change, but not `fixed`."""
     held = [np.ones(items)] if fixed is None else [np.ones(items), fixed]
     return scipy.linalg.null_space(np.array(held))
-
-
-def sum_signs(first: np.ndarray, score: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """Sums the votes of each prompt, 1 for one of two sides and -1 for the other."""
-    signs = (2 * score - 1) * (1 - 2 * first)
-    return signs if clusters.max() == 0 else np.bincount(clusters, signs)
 
 
 def write_verdicts(

@@ -13,7 +13,6 @@ import scipy
 
 from ..frame import column_values, count_noun, distinct_values, join_words
 from ..probes import choose_columns, find_guessing, lacks_opposites
-from .charts import CONFIDENCE
 from .claims import note_call, note_sample
 from .reading import is_binary, read_hits, require_confidence, require_frame, split_frame
 
@@ -127,12 +126,11 @@ def rate(
     >>> rate(measure(results, "objects"), "objects_right", by="model")
     """
     require_frame(frame)
-    require_confidence(confidence)
     [column] = choose_columns(frame, column)
     rows = []
     for own, part in split_frame(frame, by, column):
         hits, clusters, missing = read_hits(part, column, prompt)
-        n = len(hits)
+        n, total = len(hits), hits.sum()
         share = low = high = math.nan
         if n:
             share = hits.mean()
@@ -140,20 +138,16 @@ def rate(
             low, high = share_interval(share * effective, effective, confidence)
         rows.append(
             own
-            | {"share": share, "low": low, "high": high, "hits": count_hits(hits), "n": n}
+            | {"share": share, "low": low, "high": high}
+            | {"hits": int(total) if is_binary(hits) else float(total), "n": n}
             | {"prompts": len(np.unique(clusters)), "missing": missing}
             | (weigh_guessing(part, column, low, high) or note_arms(part, column, by))
         )
         if raters := note_raters(part, column, n + missing):
             rows[-1]["verdict"] = "; ".join(filter(None, (rows[-1].get("verdict"), raters)))
     out = pd.DataFrame(rows)
-    out.attrs.update(note_sample(by, column), **{CONFIDENCE: confidence})
+    out.attrs |= note_sample(by, column)
     return out
-
-
-def count_hits(hits: np.ndarray) -> float:
-    """Counts the pictures of which it is true, those of several raters by their share."""
-    return int(hits.sum()) if is_binary(hits) else float(hits.sum())
 
 
 def note_raters(frame: pd.DataFrame, column: str, pictures: int) -> str:
@@ -191,12 +185,10 @@ def note_arms(frame: pd.DataFrame, column: str, by: str | Sequence[str]) -> dict
     """Says so where arms of a probe that are counted together have shares far apart; else {}."""
     if "arm" not in frame.columns or "arm" in ([by] if isinstance(by, str) else by):
         return {}
-    if frame["arm"].nunique() < 2:
+    if frame.loc[frame[column].notna(), "arm"].nunique() < 2:
         return {}
     alone = frame.drop(columns="probe", errors="ignore")  # whether it has that column is told
     arms = rate(alone, column, by="arm").dropna(subset="share")
-    if arms.empty:
-        return {}
     least, most = (end(arms.to_dict("records"), key=itemgetter("share")) for end in (min, max))
     far = most["share"] - least["share"]  # more than Newcombe's half interval of a difference
     if far <= math.hypot(most["share"] - most["low"], least["high"] - least["share"]):

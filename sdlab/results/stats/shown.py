@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 from markupsafe import Markup
 
@@ -44,10 +42,3 @@ class Evidence(pd.DataFrame):
     def __repr__(self) -> str:
         with pd.option_context("display.max_colwidth", None):
             return super().__repr__()
-
-
-def make_evidence(found: pd.DataFrame, **noted: Any) -> Evidence:
-    """Makes a frame evidence, with what is noted in its `attrs`."""
-    out = Evidence(found)
-    out.attrs |= found.attrs | noted
-    return out

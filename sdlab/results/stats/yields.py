@@ -13,10 +13,9 @@ import scipy
 
 from ..frame import format_value
 from ..probes import choose_columns
-from .charts import CONFIDENCE
 from .claims import note_call, note_sample
 from .rates import share_interval, shrink_sample, weigh_guessing
-from .reading import is_binary, read_tries, require_confidence, require_frame, split_frame
+from .reading import is_binary, read_tries, require_frame, split_frame
 from .resampling import bootstrap_mean
 
 
@@ -75,8 +74,8 @@ def yield_curve(
     equation 1: pass@k.
     """
     require_frame(frame)
-    require_confidence(confidence)
-    require_tries(k)
+    if k is not None and (not isinstance(k, numbers.Integral) or isinstance(k, bool) or k < 1):
+        raise ValueError(f"k={k!r:.40}: give how many tries at most, 1 or more, or leave it out")
     [column] = choose_columns(frame, column)
     rows = []
     for own, part in split_frame(frame, by, column):
@@ -97,14 +96,8 @@ def yield_curve(
             told |= weigh_guessing(part, column, told["low"], told["high"], size)
             rows.append(own | {"k": size} | told)
     out = pd.DataFrame(rows)
-    out.attrs.update(note_sample(by, column), **{CONFIDENCE: confidence})
+    out.attrs |= note_sample(by, column)
     return out
-
-
-def require_tries(k: Any) -> None:
-    """Raises unless this can be a number of tries."""
-    if k is not None and (not isinstance(k, numbers.Integral) or isinstance(k, bool) or k < 1):
-        raise ValueError(f"k={k!r:.40}: give how many tries at most, 1 or more, or leave it out")
 
 
 def estimate_best(
