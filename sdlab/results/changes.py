@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from typing import Any
 
@@ -25,12 +26,9 @@ def save_jpeg(image: np.ndarray, quality: float) -> np.ndarray:
     return save_lossy(image, quality, subsampling="4:2:0")
 
 
-def save_jpeg_444(image: np.ndarray, quality: float) -> np.ndarray:
-    return save_lossy(image, quality, subsampling="4:4:4")
-
-
-def save_webp(image: np.ndarray, quality: float) -> np.ndarray:
-    return save_lossy(image, quality, "WEBP")
+save_jpeg_444 = functools.partial(save_lossy, subsampling="4:4:4")
+save_webp = functools.partial(save_lossy, form="WEBP")
+save_avif = functools.partial(save_lossy, form="AVIF")
 
 
 def save_gif(image: np.ndarray, colours: float) -> np.ndarray:
@@ -40,11 +38,11 @@ def save_gif(image: np.ndarray, colours: float) -> np.ndarray:
     return np.asarray(dithered.convert("RGB"))
 
 
-def resize(image: np.ndarray, factor: float) -> np.ndarray:
-    """Resize by Lanczos' filter, both sides rounded to whole pixels."""
+def resize(image: np.ndarray, factor: float, filtered: str = "LANCZOS") -> np.ndarray:
+    """Resize by one of Pillow's filters, both sides rounded to whole pixels."""
     height, width = image.shape[:2]
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling[filtered]))
 
 
 def crop(image: np.ndarray, pixels: float) -> np.ndarray:
@@ -94,23 +92,14 @@ def crop_and_save(image: np.ndarray, quality: float) -> np.ndarray:
     return save_jpeg(crop(image, 10), quality)
 
 
-def resize_to(image: np.ndarray, width: int, height: int, filtered: str) -> np.ndarray:
-    """Resize by one of Pillow's filters, "BILINEAR" or "BICUBIC"."""
-    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling[filtered]))
-
-
 def take_screenshot(image: np.ndarray) -> np.ndarray:
     """Show the picture on a screen that enlarges by a quarter, and save that as PNG."""
-    height, width = image.shape[:2]
-    return resize_to(image, round(1.25 * width), round(1.25 * height), "BILINEAR")
+    return resize(image, 1.25, "BILINEAR")
 
 
 def send_by_messenger(image: np.ndarray) -> np.ndarray:
     """Bring the longer side to 1080 pixels, and save as JPEG 75, as messengers do."""
-    height, width = image.shape[:2]
-    factor = 1080 / max(height, width)
-    resized = resize_to(image, round(width * factor), round(height * factor), "BICUBIC")
-    return save_jpeg(resized, 75)
+    return save_jpeg(resize(image, 1080 / max(image.shape[:2]), "BICUBIC"), 75)
 
 
 def pass_on(image: np.ndarray) -> np.ndarray:
@@ -146,10 +135,6 @@ def turn(image: np.ndarray, degrees: float) -> np.ndarray:
 
 def invert(image: np.ndarray) -> np.ndarray:
     return 255 - image
-
-
-def save_avif(image: np.ndarray, quality: float) -> np.ndarray:
-    return save_lossy(image, quality, "AVIF")
 
 
 # Through a model
