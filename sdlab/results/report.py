@@ -45,6 +45,7 @@ from .frame import (
     find_inputs,
     format_ranges,
     hide_home,
+    list_plainly,
     select_own,
     shorten_pictures,
     sort_values,
@@ -57,6 +58,7 @@ from .sections import (
     MOST_INPUTS,
     describe_inputs,
     describe_schedules,
+    encode_csv,
     note_rest,
     show_cells,
     show_elsewhere,
@@ -67,7 +69,6 @@ from .sections import (
     show_picture,
     show_recipe,
     summarize,
-    write_csv,
 )
 from .stats.claims import Claim
 from .verify import Verification
@@ -333,17 +334,11 @@ def render_page(
         inputs_note=note_rest(len(inputs), MOST_INPUTS),
         cells=show_cells(short),
         print_cells=print_cells,
-        **describe_csv(frame, filename),
         failures=show_failures(short),
         machine=show_machine(frame),
         near=name_store_near(frame),
         rows_count=count_noun(len(frame), "row"),
     )
-
-
-def describe_csv(frame: pd.DataFrame, filename: str) -> dict[str, str]:
-    """Tells where the whole frame lies in the page, and as which file it is saved."""
-    return {"csv": write_csv(frame), "csv_name": f"{Path(filename).stem}.csv"}
 
 
 def describe_making(
@@ -354,21 +349,21 @@ def describe_making(
     claims: Sequence[Claim],
     **given: Any,
 ) -> dict[str, Any]:
-    """Tells what people said, and how what was made here is made again, if there is any."""
+    """Tells what the page has as CSV, and how what was made here is made again, if any was."""
     own, votes = select_own(frame), list_votes(claims, path.stem)
     shown = [(each, show_frame(each.shown, each.file), each.csv) for each in votes]
+    csv, csv_name = encode_csv(list_plainly(frame)), f"{path.stem}.csv"
     found = {"votes": shown, "code": "", "recipes": "", "lost": [""] * len(claims)}
+    found |= {"csv": csv, "csv_name": csv_name}
     if own.empty:
         return found | {"recipes_count": count_noun(0, "recipe")}
     recipes = list_recipes(own)
     if len(own) < len(frame):  # the table has rows of other programs, too
         numbers = [n for n, foreign in enumerate(find_foreign(frame), 1) if not foreign]
         recipes["numbers"] = numbers
-    table = describe_csv(frame, path.name)
-    named = table["csv_name"] if table["csv"] else ""
     written = list_written(claims, own, votes)
     given |= {"claims": claims, "votes": votes, "written": written}
-    code = write_again(path, title, own, figures, table=named, **given)
+    code = write_again(path, title, own, figures, table=csv_name if csv else "", **given)
     return found | {
         "lost": [each.lost for each in written],
         "code": code,

@@ -36,7 +36,6 @@ from .frame import (
     is_measured,
     join_words,
     label_rows,
-    list_plainly,
     row_tuples,
     select_made,
     select_own,
@@ -277,11 +276,6 @@ def show_cells(frame: pd.DataFrame) -> Table:
     more = " The list at the end has all recipes; the store has all pictures, under these names."
     head = ["", "picture", *columns, "file or error"]
     return Table(rows=rows, head=head, kind="cells", note=note and note + more)
-
-
-def write_csv(frame: pd.DataFrame) -> str:
-    """Writes the whole frame as the address of a CSV file, "" if that is very large."""
-    return encode_csv(list_plainly(frame))
 
 
 def encode_csv(frame: pd.DataFrame) -> str:
