@@ -294,9 +294,12 @@ def select_claimed(claim: Claim, frame: pd.DataFrame) -> pd.DataFrame:
     """Selects the rows, or the answers to them, that a statistic counts; none if none did."""
     if (sample := claim.evidence.attrs.get(SAMPLE)) is None:
         return frame.iloc[:0]
-    if claim.votes is not None and counts_answers(claim.votes, frame, sample["columns"]):
+    columns, by = sample["columns"], sample["by"]
+    if claim.votes is not None and counts_answers(claim.votes, frame, columns):
         frame = join_answers(claim.votes, frame)
-    return select_sample(claim.evidence, frame, sample["columns"], sample["by"])
+    groups = {*row_tuples(claim.evidence, by)}  # that the evidence still has
+    values = zip(row_tuples(frame, columns), row_tuples(frame, by))
+    return frame[[set(row) != {None} and own in groups for row, own in values]]
 
 
 def counts_answers(votes: pd.DataFrame, frame: pd.DataFrame, columns: Sequence[str]) -> bool:
@@ -319,15 +322,6 @@ def name_range(each: Sequence[int], total: int, *, single: bool) -> str:
     least, most = (min(each), max(each)) if each else (total, total)
     told = count_noun(most, "prompt") if least == most else f"{least:,} to {most:,} prompts"
     return told if single or least == total else f"{told} a row"
-
-
-def select_sample(
-    evidence: pd.DataFrame, frame: pd.DataFrame, columns: Sequence[str], by: Sequence[str]
-) -> pd.DataFrame:
-    """Selects the rows with a value, of the groups that the evidence still has."""
-    groups = {*row_tuples(evidence, by)}
-    values = zip(row_tuples(frame, columns), row_tuples(frame, by))
-    return frame[[set(row) != {None} and own in groups for row, own in values]]
 
 
 # Where models and methods come from

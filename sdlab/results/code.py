@@ -218,8 +218,13 @@ def find_batch_size(frame: pd.DataFrame) -> int | None:
 
 
 def name_store(frame: pd.DataFrame, root: Path | None = None) -> str | None:
-    """Names the store's folder for Python that opens it; None if there is no telling."""
-    return name_store_near(frame, root) or name_store_elsewhere(frame, root)
+    """Names the store's folder for Python that opens it; None if there is no telling.
+
+    If it is not below the current one, it is the last part alone: the others are private.
+    """
+    root = root or find_store_root(frame)
+    last = f"runs/{root.name}" if root and root.name and root != Path.home() else None
+    return name_store_near(frame, root) or last
 
 
 def name_store_near(frame: pd.DataFrame, root: Path | None = None) -> str | None:
@@ -228,12 +233,6 @@ def name_store_near(frame: pd.DataFrame, root: Path | None = None) -> str | None
     if not root or not root.is_relative_to(here) or here in Path.home().parents:
         return None  # from above the home folder, the path would tell the user
     return root.relative_to(here).as_posix()
-
-
-def name_store_elsewhere(frame: pd.DataFrame, root: Path | None = None) -> str | None:
-    """Names the last part of the store's folder: the others are private."""
-    root = root or find_store_root(frame)
-    return f"runs/{root.name}" if root and root.name and root != Path.home() else None
 
 
 def find_keeper(frame: pd.DataFrame) -> tuple[set[Path], list[str | None]]:

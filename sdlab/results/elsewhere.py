@@ -16,7 +16,7 @@ from ..recipe.request import FIELDS, Request
 from ..render.plan import check_pictures, check_prompts
 from ..watermark.labels import find_writer
 from .code import restore_request
-from .frame import column_values, count_noun, row_tuples, to_plain
+from .frame import count_noun, row_tuples, to_plain
 from .origins import SEEN
 
 NEEDED = {  # what no model decides: why a row without it cannot be rendered
@@ -79,16 +79,16 @@ def requests(frame: pd.DataFrame, places: Mapping[str, str] = EMPTY) -> Renderab
     >>> run(found, "runs/again")  # doctest: +SKIP
     """
     found, natives = Renderable(), dict[str, Native | FieldError]()
-    errors, nobody = column_values(frame, "error"), [None] * len(frame)
-    sources = column_values(frame, "source") if "source" in frame.columns else nobody
-    rows = zip(frame.index, errors, sources, row_tuples(frame, FIELDS))
-    for index, error, source, row in rows:
+    told = row_tuples(frame, ["error", "source", *FIELDS])
+    for index, (error, source, *row) in zip(frame.index, told):
         fields = {name: value for name, value in zip(FIELDS, row) if value is not None}
         try:
             request = make_request(fields, error, places)
             own = find_native(request, natives)
             request = count_layers(request, own, source)
-            require_renderable(request, own)
+            recipe = resolve(request, own)  # `run` would refuse the rest before it loads a model
+            check_prompts([recipe], {recipe.model: own})
+            check_pictures([recipe])
         except ValueError as problem:
             found.reasons[to_plain(index)] = str(problem)
         else:
@@ -199,10 +199,3 @@ def find_native(request: Request, natives: dict[str, Native | FieldError]) -> Na
     if isinstance(own, FieldError):
         raise own
     return own
-
-
-def require_renderable(request: Request, own: Native) -> None:
-    """Refuses what `run` would refuse before it loads a model."""
-    recipe = resolve(request, own)
-    check_prompts([recipe], {recipe.model: own})
-    check_pictures([recipe])

@@ -8,7 +8,7 @@ import pandas as pd
 from PIL import Image
 
 from ..pictures import hash_pixels
-from ..recipe.request import FIELDS, Request
+from ..recipe.request import FIELDS, PROMPTS
 from ..recipe.spec import SEEDS
 from ..recipe.sweep import Sweep, sweep
 from .code import escape_prompt, restore_request
@@ -64,15 +64,8 @@ def variations(row: pd.Series, n: int = 8, strength: float = 0.6, **changes: Any
             f"this row has no {missing[0]}; give one: variations(row, {missing[0]}=...)"
         )
     base = restore_request(fields).but(image=path, strength=strength)
-    return sweep(escape_base(base), seed=[(base.seed + k) % SEEDS for k in range(1, n + 1)])
-
-
-def escape_base(base: Request) -> Request:
-    """Makes braces in the prompts of a request plain characters for a sweep."""
-    texts = {
-        name: escape_prompt(name, getattr(base, name)) for name in ("prompt", "negative_prompt")
-    }
-    return base.but(**texts)
+    plain = {name: escape_prompt(name, getattr(base, name)) for name in PROMPTS}
+    return sweep(base.but(**plain), seed=[(base.seed + k) % SEEDS for k in range(1, n + 1)])
 
 
 def find_parents(frame: pd.DataFrame) -> list[int | None]:

@@ -38,7 +38,9 @@ def describe_figures(figures: Iterable[Any]) -> Iterator[tuple[str, Any]]:
             yield "table", show_frame(thing, str(caption))
         elif isinstance(thing, Inspection):
             yield "text", "\n\n".join([str(caption), *thing.answer.paragraphs])
-        elif callable(still := find_still(thing)):  # a widget's, which escapes itself
+        elif callable(
+            still := getattr(thing, "render_for_page", None) or getattr(thing, "static", None)
+        ):  # a widget's, or of a thing that looks like one: it escapes itself
             yield "still", {"html": Markup(still()), "caption": str(caption)}
         elif isinstance(thing, (Figure, Image.Image)):
             number += 1
@@ -49,11 +51,6 @@ def describe_figures(figures: Iterable[Any]) -> Iterator[tuple[str, Any]]:
                 " Pillow images, DataFrames, text, answers of detect_watermark and widgets, each on"
                 " its own (*figures for a list), or pairs with a caption"
             )
-
-
-def find_still(thing: Any) -> Any:
-    """Finds what renders a widget for a page, or a thing that looks like one; None if nothing."""
-    return getattr(thing, "render_for_page", None) or getattr(thing, "static", None)
 
 
 def split_caption(given: Any) -> tuple[Any, Any]:

@@ -266,7 +266,8 @@ def find_label_columns(frame: pd.DataFrame) -> list[str]:
     behind the fields that `probe` gives, or whose values stand in the prompts.
     """
     noted = frame.attrs.get(LABELS, ())
-    behind = list(frame.columns[find_end_of_fields(frame) :])
+    fields = (i for i, name in enumerate(frame.columns, 1) if name in SPECS)
+    behind = list(frame.columns[max(fields, default=0) :])
     known = [i for i, name in enumerate(behind) if name in COLUMNS]
     candidates = [name for name in behind[: min(known, default=0)] if not is_counter(name)]
     return [
@@ -342,11 +343,6 @@ def list_plainly(frame: pd.DataFrame) -> pd.DataFrame:
     paths = [path and os.path.basename(path) for path in column_values(frame, "path")]
     errors = [error and hide_home(error) for error in column_values(frame, "error")]
     return frame.assign(path=paths, error=errors).dropna(axis="columns", how="all")
-
-
-def find_end_of_fields(frame: pd.DataFrame) -> int:
-    """Finds how many columns there are up to the last field of a request."""
-    return max((i for i, name in enumerate(frame.columns, 1) if name in SPECS), default=0)
 
 
 def stands_in_prompts(frame: pd.DataFrame, name: str) -> bool:
