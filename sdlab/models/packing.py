@@ -31,7 +31,7 @@ class Packed:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[int, tuple[torch.Tensor, Any]] = {}  # by the weight's id
+        self._kept: dict[tuple, tuple[torch.Tensor, Any]] = {}  # by the weight's id and the kind
         self._lock = threading.Lock()
 
     def use(self) -> Packing:
@@ -46,19 +46,20 @@ class Packed:
             return layer(given, weight, bias, *how)
         made = None
         with suppress(RuntimeError):  # this processor has no such kernel
-            made = LAYERS[layer](given, self._pack(given, weight, how), bias, *how)
+            made = LAYERS[layer](given, self._pack(kind, given, weight, how), bias, *how)
         if kind not in _same:
             plain = layer(given, weight, bias, *how)
             _same[kind] = made is not None and is_same(made, plain)
             return plain
         return layer(given, weight, bias, *how) if made is None else made
 
-    def _pack(self, given: Any, weight: Any, how: tuple) -> Any:
+    def _pack(self, kind: tuple, given: Any, weight: Any, how: tuple) -> Any:
         """Lays a weight out once; lanes that come to it meanwhile wait."""
+        name = id(weight), kind
         with self._lock:
-            if id(weight) not in self._kept:
-                self._kept[id(weight)] = weight, pack(given, weight, how)
-            return self._kept[id(weight)][1]
+            if name not in self._kept:
+                self._kept[name] = weight, pack(given, weight, how)
+            return self._kept[name][1]
 
 
 class Packing(TorchFunctionMode):
