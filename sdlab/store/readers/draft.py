@@ -58,6 +58,11 @@ class Draft:
         elif value not in (None, ""):
             self.leave(theirs or name, value)
 
+    def put_fields(self, said: Mapping[str, Any], names: Mapping[str, str]) -> None:
+        """Keeps what was said under a program's own names, which are given with ours."""
+        for theirs, ours in names.items():
+            self.put(ours, said.get(theirs), theirs)
+
     def leave(self, name: str, value: Any = None) -> None:
         """Keeps what has no counterpart."""
         if len(self.left) < MOST_LEFT:

@@ -47,7 +47,7 @@ AS_USUAL = {  # the other names of v2
     },
     "compressionArtifacts": ("disabled",),
 }
-TEXT_COMMENT = "drawthings"  # under which `sorting` puts it
+TEXT_COMMENT = "drawthings"  # under which `programs.sort_texts` puts it
 
 
 def recognizes(named: Mapping[str, str]) -> bool:
@@ -72,8 +72,7 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
     draft.source = NAME
     said = load_object(named[TEXT_COMMENT])
     more = found if isinstance(found := said.get("v2"), dict) else {}
-    for theirs, ours in FIELDS.items():
-        draft.put(ours, said.get(theirs), theirs)
+    draft.put_fields(said, FIELDS)
     draft.put_seed(said.get("seed"))
     draft.put_size(said.get("size"), "size")
     draft.put_model(strip_precision(said.get("model")))

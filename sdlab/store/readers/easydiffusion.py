@@ -56,8 +56,7 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
     """Reads the settings; what other programs put beside them is left aside."""
     draft.source = NAME
     said: dict[str, Any] = {LABELS.get(name, name): value for name, value in named.items()}
-    for theirs, ours in FIELDS.items():
-        draft.put(ours, said.get(theirs), theirs)
+    draft.put_fields(said, FIELDS)
     draft.put_seed(said.get("seed"))
     draft.put_model(said.get(MARK), MARK)
     draft.put_vae(said.get("use_vae_model"))

@@ -31,8 +31,7 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
     draft.source = NAME
     said = {fold_name(name): value for name, value in load_object(named["parameters"]).items()}
     put_prompts(said, draft)
-    for theirs, ours in FIELDS.items():
-        draft.put(ours, said.get(theirs), theirs)
+    draft.put_fields(said, FIELDS)
     draft.put_seed(said.get("seed"))
     draft.put_size(said.get("resolution"), "resolution")
     schedule = said.get("scheduler")

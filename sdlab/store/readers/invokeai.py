@@ -71,8 +71,7 @@ def note_compel(draft: Draft) -> None:
 
 def read_metadata(said: Mapping[str, Any], draft: Draft) -> None:
     """Reads the metadata of versions 3 and later."""
-    for theirs, ours in FIELDS.items():
-        draft.put(ours, said.get(theirs), theirs)
+    draft.put_fields(said, FIELDS)
     draft.put_distilled(said.get("guidance"), "guidance")
     draft.put_seed(said.get("seed"))
     put_scheduler(draft, said.get("scheduler"))
@@ -132,8 +131,7 @@ def read_old(said: Mapping[str, Any], draft: Draft) -> None:
     put_prompt(draft, " ".join(text for text in texts if isinstance(text, str)))
     if len(texts) > 1:
         draft.leave("prompt", f"{len(texts)} prompts with weights of their own")
-    for theirs, ours in OLD_FIELDS.items():
-        draft.put(ours, image.get(theirs), theirs)
+    draft.put_fields(image, OLD_FIELDS)
     draft.put_seed(image.get("seed"))
     draft.put_sampler(image.get("sampler"))
     draft.put_model(said.get("model_weights"))

@@ -47,8 +47,7 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
     said = load_object(named["Comment"])
     draft.put("prompt", said.get("prompt") or named.get("Description"))
     draft.put("negative_prompt", said.get("uc"))
-    for theirs, ours in FIELDS.items():
-        draft.put(ours, said.get(theirs), theirs)
+    draft.put_fields(said, FIELDS)
     put_strength(said, draft)
     draft.put_seed(said.get("seed"))
     schedule = said.get("noise_schedule")

@@ -50,8 +50,7 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
         raise ValueError("the parameters are no object")
     if "sidelength" in said and said.get("aspectratio") != "Custom":  # then it decides the size
         said = {name: value for name, value in said.items() if name not in ("width", "height")}
-    for theirs, ours in FIELDS.items():
-        draft.put(ours, said.get(theirs), theirs)
+    draft.put_fields(said, FIELDS)
     draft.put_distilled(said.get("fluxguidancescale"), "fluxguidancescale")
     draft.put_seed(said.get("seed"))
     draft.put_model(said.get("model"))
