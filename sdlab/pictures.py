@@ -212,16 +212,12 @@ def say_eight_bits(array: ndarray, called: str) -> str:
 
 def flatten_picture(name: str, image: Image) -> Image:
     """Makes the picture as it counts: RGB, or grey for masks and depth maps."""
-    from PIL import Image
-
     if image.mode[0] in DEEP:
         image = spread_levels(name, image)
-    if has_transparency(image):
-        if name == "mask_image":
-            warn_of_erased_photo(image)
-        ground = Image.new("RGBA", image.size, "white" if name == "image" else "black")
-        image = Image.alpha_composite(ground, image.convert("RGBA"))
-    return image.convert("RGB" if name == "image" else "L")
+    if name == "mask_image" and has_transparency(image):
+        warn_of_erased_photo(image)
+    ground = "white" if name == "image" else "black"
+    return lay_on(image, ground).convert("RGB" if name == "image" else "L")
 
 
 def warn_of_erased_photo(image: Image) -> None:
@@ -245,14 +241,18 @@ def has_transparency(image: Image) -> bool:
     return image.mode in CLEAR or "transparency" in image.info
 
 
-def put_on_white(image: Image) -> Image:
-    """Gives the picture in RGB as a white page shows it: what is transparent becomes white."""
+def lay_on(image: Image, ground: str) -> Image:
+    """Lays a picture on a ground of one colour, which shows where it is transparent."""
     from PIL import Image
 
     if not has_transparency(image):
-        return image.convert("RGB")
-    ground = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, ground), image.convert("RGBA"))
+
+
+def put_on_white(image: Image) -> Image:
+    """Gives the picture in RGB as a white page shows it: what is transparent becomes white."""
+    return lay_on(image, "white").convert("RGB")
 
 
 def convert_colours(name: str, image: Image) -> Image:

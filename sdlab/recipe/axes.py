@@ -158,7 +158,8 @@ def split_pieces(text: str, separator: str | None = None) -> list[str]:
 
 def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
     """Reads what stands in braces: (name, separator, how many at a time, choices)."""
-    body, name, separator, many = inside, name_choices(inside), ", ", range(1, 2)
+    body, separator, many = inside, ", ", range(1, 2)
+    name = "|".join(each if each.strip() else EMPTY for each in split_pieces(inside, "|"))
     if named := CHOICE_NAME.match(body):
         name, body = named[1], body[named.end() :]
     if match := MANY.match(body):
@@ -184,11 +185,6 @@ def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
             )
         many = range(first, last + 1)
     return name, separator, many, options
-
-
-def name_choices(inside: str) -> str:
-    """Names choices by what stands in the braces, none for the empty one: "none|very"."""
-    return "|".join(option if option.strip() else EMPTY for option in split_pieces(inside, "|"))
 
 
 def count_readings(prompt: str) -> int:
@@ -224,32 +220,23 @@ def expand_text(text: str) -> list[tuple[str, dict[str, str]]]:
     for inside, plain in zip(parts[1::2], parts[2::2]):
         name, separator, many, options = parse_braces(inside)
         picks = [
-            pick
+            (separator.join(text for text, _ in pick), [own for _, own in pick])
             for n in many
             for chosen in itertools.combinations(options, n)
             for pick in itertools.product(*map(expand_text, chosen))
         ]
         out = [
-            (
-                before + (value := separator.join(t for t, _ in pick)) + plain,
-                merge_labels(labels, name, value, pick),
-            )
+            (before + value + plain, number_labels(labels, {name: value}, *inner))
             for before, labels in out
-            for pick in picks
+            for value, inner in picks
         ]
     return out
 
 
-def merge_labels(labels: dict[str, str], name: str, value: str, pick: tuple) -> dict[str, str]:
-    """Adds this choice's label and its inner choices'."""
-    inner = [item for _, own in pick for item in own.items()]
-    return number_labels(labels, [(name, value), *inner])
-
-
-def number_labels(labels: Mapping[str, str], new: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Adds new labels; one whose name is taken gets a number."""
+def number_labels(labels: Mapping[str, str], *more: Mapping[str, str]) -> dict[str, str]:
+    """Adds more labels; one whose name is taken gets a number."""
     out = dict(labels)
-    for name, chosen in new:
+    for name, chosen in (item for new in more for item in new.items()):
         label, n = name, 2
         while label in out:
             label, n = f"{name} {n}", n + 1

@@ -223,7 +223,7 @@ def substitute(request: Request, search: str, texts: list[str]) -> list[Request]
         request.but(
             prompt=request.prompt.replace(search, text),
             negative_prompt=request.negative_prompt.replace(search, text),
-            labels=number_labels(request.labels, [(search, text)]),
+            labels=number_labels(request.labels, {search: text}),
         )
         for text in texts
     ]
@@ -253,5 +253,5 @@ def combine_choices(cell: Request) -> Iterator[dict[str, Any]]:
         yield {}
         return
     for (p, p_labels), (n, n_labels) in itertools.product(prompts, negatives):
-        labels = number_labels(cell.labels, [*p_labels.items(), *n_labels.items()])
+        labels = number_labels(cell.labels, p_labels, n_labels)
         yield {"prompt": p, "negative_prompt": n, "labels": labels}

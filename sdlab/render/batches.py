@@ -66,11 +66,8 @@ class Attempt:
 
 
 @dataclass
-class Lanes:
-    """What renders the cells of a plan into a store.
-
-    A narrow UNet is rendered in as many lanes as there are cores, each a thread that computes whole
-    batches on one core; a wide one, or one on a GPU, in a single lane.
+class Errand:
+    """What has the cells of a plan rendered into a store, here or elsewhere.
 
     Parameters
     ----------
@@ -79,7 +76,7 @@ class Lanes:
     show : callable
         Called after each step.
     stop : threading.Event
-        Once set, every lane ends before its next step.
+        Once set, all that is at work ends before its next step.
     options : Options
         What `run` was asked for.
     errors : dict
@@ -95,6 +92,23 @@ class Lanes:
     options: Options = field(default_factory=Options)
     errors: dict[str, str] = field(default_factory=dict)
     listeners: Listeners = field(default_factory=Listeners)
+
+    def fail(self, cell: Recipe, message: str, cause: Exception | None = None) -> None:
+        """Takes note of a cell without a picture; raises if that is to end the run."""
+        self.errors[cell.key] = message
+        self.progress.count_failed()
+        self.listeners.tell(Event("failed", cell.key, error=message))
+        if self.options.on_error == "raise":
+            raise GenerationError(f"{message}, for {cell}", cell) from cause
+
+
+@dataclass
+class Lanes(Errand):
+    """What renders the cells of a plan on this machine.
+
+    A narrow UNet is rendered in as many lanes as there are cores, each a thread that computes whole
+    batches on one core; a wide one, or one on a GPU, in a single lane.
+    """
 
     def __post_init__(self) -> None:
         self.sketches = Sketches(self.listeners)
@@ -415,11 +429,7 @@ class Lanes:
         self.listeners.tell(Event("landed", cell.key))
 
     def _fail(self, cell: Recipe, error: Exception) -> None:
-        self.errors[cell.key] = message = f"{type(error).__name__}: {error}"
-        self.progress.count_failed()
-        self.listeners.tell(Event("failed", cell.key, error=message))
-        if self.options.on_error == "raise":
-            raise GenerationError(f"{message}, for {cell}", cell) from error
+        self.fail(cell, f"{type(error).__name__}: {error}", error)
 
 
 def record_facts(

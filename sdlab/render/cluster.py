@@ -12,23 +12,22 @@ import functools
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from queue import Empty, Queue
-from threading import Event as Flag
 from typing import Any
 
 from PIL import Image
 
-from ..errors import GenerationError
 from ..pictures import png_bytes, read_picture
-from ..progress import Event, Listeners, Progress
+from ..progress import Event
 from ..recipe.request import FIELDS, Recipe, list_inputs
 from ..store.store import Store
 from .batch_size import MOST_ON_CARD, count_together
+from .batches import Errand
 from .crew import Crew, Flight
 from .denoise import Cancelled
 from .latents import Latents
@@ -43,8 +42,8 @@ LOSSES = 4  # workers that a batch may cost, by hanging or by ending all whom Da
 WRITERS = 4  # threads that fetch and write pictures
 
 
-@dataclass
-class Workers:
+@dataclass(kw_only=True)
+class Workers(Errand):
     """What has the cells of a plan rendered by the workers of a cluster; as `Lanes` does it here.
 
     Parameters
@@ -52,19 +51,10 @@ class Workers:
     client : distributed.Client
     shared : bool
         Whether workers write into the store's folder themselves.
-    store, progress, show, stop, options, errors, listeners
-        As `Lanes` has them.
     """
 
     client: Any
     shared: bool
-    store: Store
-    progress: Progress
-    show: Callable[[], None]
-    stop: Flag
-    options: Options
-    errors: dict[str, str]
-    listeners: Listeners
 
     news: Queue = field(default_factory=Queue)  # (what, *of what), from threads of Dask's and own
     flights: dict[str, Flight] = field(default_factory=dict)
@@ -93,12 +83,10 @@ class Workers:
 
     def _list_waves(self) -> tuple[list[list[Recipe]], list[list[Recipe]]]:
         """Lists the groups, and behind them those cells that take the latents of others."""
-        names, groups = self.latents.names, self.plan.groups
-        cells = [cell for group in groups for cell in group]
-        firsts = {names.get(cell.key, cell.key): cell.key for cell in reversed(cells)}.values()
-        kept = set(firsts)
-        first = [[cell for cell in group if cell.key in kept] for group in groups]
-        later = [[cell for cell in group if cell.key not in kept] for group in groups]
+        groups = self.plan.groups
+        firsts = self.latents.find_firsts([cell for group in groups for cell in group])
+        first = [[cell for cell in group if cell.key in firsts] for group in groups]
+        later = [[cell for cell in group if cell.key not in firsts] for group in groups]
         return [group for group in first if group], [group for group in later if group]
 
     def _render_wave(self, wave: list[list[Recipe]], signal: Any) -> None:
@@ -307,9 +295,9 @@ class Workers:
         self.show()
         for cell in flight.cells:
             if message := outcome.errors.get(cell.key):
-                self._fail(cell, message)
+                self.fail(cell, message)
             elif cell.key not in outcome.pictures and not self.stop.is_set():
-                self._fail(cell, "the worker gave back neither a picture nor an error; run again")
+                self.fail(cell, "the worker gave back neither a picture nor an error; run again")
 
     def _fail_all(self, flight: Flight, error: Any) -> None:
         """Fails the cells of a task that cannot be done on any worker."""
@@ -326,14 +314,7 @@ class Workers:
 
     def _fail_cells(self, cells: list[Recipe], message: str) -> None:
         for cell in cells:
-            self._fail(cell, message)
-
-    def _fail(self, cell: Recipe, message: str) -> None:
-        self.errors[cell.key] = message
-        self.progress.count_failed()
-        self.listeners.tell(Event("failed", cell.key, error=message))
-        if self.options.on_error == "raise":
-            raise GenerationError(f"{message}, for {cell}", cell)
+            self.fail(cell, message)
 
     # The end
 

@@ -242,8 +242,9 @@ class Job:
     @property
     def waits_for(self) -> Job | None:
         """The job that has to end before this one begins; None if there is none."""
-        turn = self._holds or self._is_spread or self._ended.is_set()
-        return None if turn or not self._plan.todo else _find_first()
+        if self._holds or self._is_spread or self._ended.is_set() or not self._plan.todo:
+            return None
+        return next((job for job in list(_running) if job._holds), None)
 
     @property
     def requests(self) -> list[Recipe]:
@@ -335,42 +336,28 @@ class Job:
         """Renders what is to be rendered; returns how that ended."""
         from .denoise import Cancelled
 
+        asked = self.options, self._errors, self._listeners
+        errand = self.store, self.progress, self._show, self._stop, *asked
         try:
             if self._is_spread:
-                self._render_elsewhere()
+                self._render_elsewhere(*errand)
             else:
-                self._render_here()
+                with pause_collector():
+                    from .batches import Lanes
+
+                Lanes(*errand).render(self._plan)
         except Cancelled:
             return "stopped"
         return "done"
 
-    def _render_here(self) -> None:
-        with pause_collector():
-            from .batches import Lanes
-
-        Lanes(self.store, self.progress, self._show, self._stop, **self._passes()).render(
-            self._plan
-        )
-
-    def _render_elsewhere(self) -> None:
+    def _render_elsewhere(self, *errand: Any) -> None:
         from .cluster import Workers
         from .crew import open_client
 
         self.progress.note = "the cluster"
         self._show()
         with open_client(self.cluster, self.options.devices) as client:
-            Workers(
-                client,
-                self.shared,
-                self.store,
-                self.progress,
-                self._show,
-                self._stop,
-                **self._passes(),
-            ).render(self._plan)
-
-    def _passes(self) -> dict[str, Any]:
-        return {"options": self.options, "errors": self._errors, "listeners": self._listeners}
+            Workers(*errand, client=client, shared=self.shared).render(self._plan)
 
 
 @pause_collector()
@@ -389,11 +376,6 @@ def _make_frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pa
         out.insert(place, name, column)
     out.attrs[LABELS] = names
     return out
-
-
-def _find_first() -> Job | None:
-    """Finds the job that renders."""
-    return next((job for job in list(_running) if job._holds), None)
 
 
 def load_early(model: str) -> None:

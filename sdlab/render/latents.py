@@ -84,11 +84,17 @@ class Latents:
         Apart are also those whose latents are there in batches of one size and of another.
         """
         for group in groups:
-            firsts = set(
-                {self.names.get(cell.key, cell.key): cell.key for cell in reversed(group)}.values()
-            )
-            yield from self._split([cell for cell in group if cell.key in firsts])
-            yield from self._split([cell for cell in group if cell.key not in firsts])
+            firsts = self.find_firsts(group)
+            for early in (True, False):
+                parts: dict[int | None, list[Recipe]] = {}
+                for cell in group:
+                    if (cell.key in firsts) == early:
+                        parts.setdefault(self.recall_size(cell), []).append(cell)
+                yield from parts.values()
+
+    def find_firsts(self, cells: Sequence[Recipe]) -> set[str]:
+        """Finds the keys of those cells that share no latents with an earlier one."""
+        return set({self.names.get(cell.key, cell.key): cell.key for cell in cells[::-1]}.values())
 
     def recall_size(self, cell: Recipe, **how: Any) -> int | None:
         """Recalls how many cells shared a batch when latents were made that the cell may take.
@@ -146,17 +152,12 @@ class Latents:
         useful = self.kept and new and not read and not picture.nsfw
         return pack_latents(picture.latents) if useful else None
 
-    def _split(self, cells: Sequence[Recipe]) -> Iterable[list[Recipe]]:
-        """Splits cells by the size of the batches in which latents for them were made."""
-        parts: dict[int | None, list[Recipe]] = {}
-        for cell in cells:
-            parts.setdefault(self.recall_size(cell), []).append(cell)
-        return parts.values()
-
     def _find_source(self, cell: Recipe, facts: dict[str, Any]) -> str | None:
         """Finds the key of a picture, of this run or the store, with just the cell's latents."""
-        sources = self._list_sources(cell)
-        return next((key for key, found in sources if agree_in_bits(found, facts)), None)
+        for key, found in self._list_sources(cell):
+            if all(found.get(name) == facts.get(name) for name in DECIDING_BITS):
+                return key
+        return None
 
     def _list_sources(self, cell: Recipe) -> Iterator[tuple[str, dict[str, Any]]]:
         """Lists pictures with such latents, of this run first, then of the store: (key, facts)."""
@@ -183,8 +184,3 @@ class Latents:
         if made and made[0] == whose:
             return made[2]
         return read_latents(self.store.path(whose)) if whose else None
-
-
-def agree_in_bits(facts: dict[str, Any], others: dict[str, Any]) -> bool:
-    """Tells whether the last bits agree of what is computed so."""
-    return all(facts.get(name) == others.get(name) for name in DECIDING_BITS)

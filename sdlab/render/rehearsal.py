@@ -214,7 +214,9 @@ def describe_ranges(cells: Iterable[Recipe], layout: Any) -> str | None:
             key = kind, cell.num_inference_steps, start, cell.strength
             alike.setdefault(key, {})[cell.scheduler] = None
     for (kind, *how), names in alike.items():
-        ends = {name: found for name in names if (found := find_ends(name, *how, stated))}
+        tried = {name: try_rehearsal(name, *how, stated) for name in names}
+        calls = {name: found.calls for name, found in tried.items() if found}
+        ends = {name: (own[0].sigma, own[-1].sigma) for name, own in calls.items()}
         far = zip(zip(*ends.values()), APART)
         if any(max(found) > most * min(found) for found, most in far):
             same: dict[str, list[str]] = {}
@@ -229,13 +231,12 @@ def describe_ranges(cells: Iterable[Recipe], layout: Any) -> str | None:
     return None
 
 
-def find_ends(name: str, *how: Any) -> tuple[float, float] | None:
-    """Finds the noise of a schedule's first and last calls; None if it does not run."""
+def try_rehearsal(name: str, *how: Any) -> Rehearsal | None:
+    """Rehearses a scheduler; None if it does not run."""
     try:
-        calls = rehearse(name, *how).calls
-    except Exception:  # of a plan this was told before
+        return rehearse(name, *how)
+    except Exception:  # whatever it is; of a plan it is told
         return None
-    return calls[0].sigma, calls[-1].sigma
 
 
 def describe_levels(found: Rehearsal, steps: int) -> str:
@@ -257,21 +258,13 @@ def propose(cell: Recipe, how: tuple[str, float | None, str]) -> str:
     """Proposes the nearest change with which all is right, to the scheduler or to the steps."""
     kind, options = parse_scheduler(cell.scheduler)
     trailing = [write_scheduler(kind, options | {SPACED: "trailing"})] * (SPACED in OPTIONS[kind])
-    for name in (*trailing, *INSTEAD):
-        if is_right(name, cell.num_inference_steps, how):
-            return f"scheduler={name!r}"
-    for more in NEAR:
-        if is_right(cell.scheduler, steps := cell.num_inference_steps + more, how):
-            return f"num_inference_steps={steps}"
+    ways = [(name, cell.num_inference_steps) for name in (*trailing, *INSTEAD)]
+    ways += [(cell.scheduler, cell.num_inference_steps + more) for more in NEAR]
+    for name, steps in ways:
+        if (found := try_rehearsal(name, steps, *how)) and found.right:
+            same = name == cell.scheduler
+            return f"num_inference_steps={steps}" if same else f"scheduler={name!r}"
     return "another number of steps, or another scheduler"
-
-
-def is_right(name: str, steps: int, how: tuple[str, float | None, str]) -> bool:
-    """Tells whether that scheduler would take so many steps rightly."""
-    try:
-        return rehearse(name, steps, *how).right
-    except Exception:
-        return False
 
 
 @functools.lru_cache(512)
