@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 if TYPE_CHECKING:  # matplotlib comes when something is drawn
     from ..sheet import GridFigure
 
 SIDE = 112  # screen pixels of a cell
 LINE = 19  # and of a line of text
+NEAREST = Image.Resampling.NEAREST
 FORMATS = (".gif", ".webp", ".mp4")
 
 
@@ -77,11 +78,7 @@ class Strip:
             raise ValueError(f"path={os.fspath(path)!r}: it ends with {' or '.join(FORMATS)}")
         write_frames = write_video if kind == ".mp4" else write_animation
         times = max(1, side // max(self.pictures[0].size))
-        width, height = self.pictures[0].size
-        frames = [
-            picture.convert("RGB").resize((times * width, times * height), Image.Resampling.NEAREST)
-            for picture in self.pictures
-        ]
+        frames = [ImageOps.scale(p.convert("RGB"), times, NEAREST) for p in self.pictures]
         path.parent.mkdir(parents=True, exist_ok=True)
         write_frames(path, frames, seconds)
         return path

@@ -165,10 +165,9 @@ def leave_out(request: Recipe, number: int) -> str:
     for section, start, end in reversed(list(dict.fromkeys(spans))):
         text, weight = sections[section]
         sections[section] = text[:start] + text[end:], weight
+    texts = [text for text, _ in sections]
     if "weights" in (request.prompt_syntax or ""):
         texts = [write_weight(text, weight) for text, weight in sections]
-    else:
-        texts = [text for text, _ in sections]
     return re.sub(r"\s+", " ", "".join(texts)).strip()
 
 

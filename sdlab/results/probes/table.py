@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -103,25 +104,18 @@ class Probe:
         for fields in (self.axes, *self.arms.values()):
             for name, values in fields.items():
                 require_field("field", name)
-                if fields is not self.axes and isinstance(values, tuple):
-                    self._require_each(name, values)
-
-    def _require_each(self, name: str, values: tuple[str, ...]) -> None:
-        """Refuses an arm whose values do not go with the wordings."""
-        if len(values) != len(self.prompts):
-            raise ValueError(
-                f"probe {self.name!r} has {len(values)} values of {name} in an arm, and"
-                f" {len(self.prompts)} wordings; give one each, or one text for all"
-            )
+                each = fields is not self.axes and isinstance(values, tuple)
+                if each and len(values) != len(self.prompts):
+                    raise ValueError(
+                        f"probe {self.name!r} has {len(values)} values of {name} in an arm, and"
+                        f" {len(self.prompts)} wordings; give one each, or one text for all"
+                    )
 
     @property
     def cells(self) -> int:
         """Pictures of one model."""
         ways = [self.prompts, self.arms or "1", *self.axes.values()]
-        n = self.seeds
-        for values in ways:
-            n *= len(values)
-        return n
+        return self.seeds * math.prod(map(len, ways))
 
     @property
     def answer(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import re
 from collections.abc import Iterable, Sequence
@@ -14,7 +13,7 @@ from PIL import Image
 from ...tiny.matcher import Point, find_objects, is_placed, weigh_background
 from ...tiny.scenes import BACKGROUNDS, SCENES
 from ...tiny.sprites import COLORED_SHAPES
-from ...tiny.world import BOTH, COUNTS, IRREGULAR_PLURALS, OPENINGS, RELATIONS
+from ...tiny.world import BOTH, COUNTS, OPENINGS, RELATIONS, pluralise
 from ..frame import column_values
 from .reading import score_pictures
 
@@ -146,19 +145,19 @@ def score_one(image: Image.Image) -> dict[str, Any]:
 def find_wishes(prompt: str) -> tuple[Wish, ...]:
     """Finds what a prompt names, in its order."""
     text = flatten_text(prompt)
-    names, numbers = singular_names(), {word: n for n, word in COUNTS.items()}
-    matches = list(name_pattern().finditer(text))
+    numbers = {word: n for n, word in COUNTS.items()}
+    matches = list(NAME.finditer(text))
     links = [text[one.end() : other.start()].strip() for one, other in itertools.pairwise(matches)]
     out: list[Wish] = []
     for n, match in enumerate(matches):
         listed = out and not out[-1].wanted and is_listed(links[n - 1 :])
         wanted = not match["none"] and not listed
         words = ("" if wanted else "no", match["number"], match["name"])
-        side = relation_pattern().search(links[n]) if n < len(links) else None
+        side = SIDE.search(links[n]) if n < len(links) else None
         relation = SIDES[side[1]] if side else None
         number = numbers.get(match["number"])
         shown = " ".join(filter(None, words))
-        out.append(Wish(shown, names[match["name"]], number, wanted, relation))
+        out.append(Wish(shown, NAME_OF[match["name"]], number, wanted, relation))
     return tuple(out)
 
 
@@ -247,16 +246,16 @@ def is_judged(first: Wish, second: Wish) -> bool:
 
 def find_grounds(prompt: str) -> list[tuple[str, bool]]:
     """Finds the backgrounds that a prompt names: (name, whether it is wanted)."""
-    found = ground_pattern().finditer(flatten_text(prompt))
-    return [(ground_names()[each["name"]], not each["none"]) for each in found]
+    found = GROUND.finditer(flatten_text(prompt))
+    return [(GROUND_OF[each["name"]], not each["none"]) for each in found]
 
 
 def list_unread(prompt: str) -> list[str]:
     """Lists the words of a prompt that say something, and of which nothing is judged."""
     wishes = find_wishes(prompt)
     text = OPENING.sub("", flatten_text(prompt))
-    links = name_pattern().split(ground_pattern().sub(" ", text))
-    parts = links[:: name_pattern().groups + 1]  # what stands between the names
+    links = NAME.split(GROUND.sub(" ", text))
+    parts = links[:: NAME.groups + 1]  # what stands between the names
     ruled_out = {"or"} if any(not wish.wanted for wish in wishes) else set()
     unread: list[str] = []
     for n, part in enumerate(parts):
@@ -265,7 +264,7 @@ def list_unread(prompt: str) -> list[str]:
         unread += [
             word for word in re.findall(r"\w[\w.'-]*", part) if word not in LINKS | ruled_out
         ]
-    sizes = [word for each in name_pattern().finditer(text) for word in each[0].split()]
+    sizes = [word for each in NAME.finditer(text) for word in each[0].split()]
     return [*unread, *(word for word in sizes if word in ("small", "big"))]
 
 
@@ -274,46 +273,24 @@ def flatten_text(prompt: str) -> str:
     return " ".join(prompt.lower().split())
 
 
-@functools.cache
-def ground_names() -> dict[str, str]:
-    """Gives {words that name a background: its name}."""
-    scenes = {phrase: name for name, phrases in SCENES.items() for phrase in phrases}
-    return scenes | {f"{color} background": color for color in BACKGROUNDS}
-
-
-@functools.cache
-def ground_pattern() -> re.Pattern[str]:
-    """Compiles what finds backgrounds in a prompt, with a word that rules them out."""
-    return re.compile(
-        rf"\b(?P<none>(?:{any_of(NEGATIONS)}) )?(?:(?:on|with|before|in front of) )?"
-        rf"(?:(?:a|an|any|the) )?(?P<name>{any_of(ground_names())})\b"
-    )
-
-
-@functools.cache
-def singular_names() -> dict[str, str]:
-    """Gives {singular or plural of an object: its name}."""
-    names = (*BOTH.names, *COLORED_SHAPES)
-    return {IRREGULAR_PLURALS.get(name, f"{name}s"): name for name in names} | {
-        name: name for name in names
-    }
-
-
-@functools.cache
-def name_pattern() -> re.Pattern[str]:
-    """Compiles what finds names in a prompt, with a number or a word that rules them out."""
-    return re.compile(
-        rf"\b(?:(?P<none>{any_of(NEGATIONS)}) )?(?:(?:a|an|any|the|small|big) )*"
-        rf"(?:(?P<number>{any_of(COUNTS.values())}) )?(?P<name>{any_of(singular_names())})\b"
-    )
-
-
-@functools.cache
-def relation_pattern() -> re.Pattern[str]:
-    """Compiles what finds a relation at the end of the words between two names."""
-    return re.compile(rf"\b({any_of(SIDES)})$")
+# What is found in prompts
 
 
 def any_of(words: Iterable[str]) -> str:
     """Joins words to an alternative, longer ones first."""
     return "|".join(sorted(words, key=len, reverse=True))
+
+
+NAMES = (*BOTH.names, *COLORED_SHAPES)
+NAME_OF = {pluralise(name): name for name in NAMES} | {name: name for name in NAMES}
+NAME = re.compile(  # with a number, or a word that rules it out
+    rf"\b(?:(?P<none>{any_of(NEGATIONS)}) )?(?:(?:a|an|any|the|small|big) )*"
+    rf"(?:(?P<number>{any_of(COUNTS.values())}) )?(?P<name>{any_of(NAME_OF)})\b"
+)
+GROUND_OF = {phrase: name for name, phrases in SCENES.items() for phrase in phrases}
+GROUND_OF |= {f"{color} background": color for color in BACKGROUNDS}
+GROUND = re.compile(  # with a word that rules it out
+    rf"\b(?P<none>(?:{any_of(NEGATIONS)}) )?(?:(?:on|with|before|in front of) )?"
+    rf"(?:(?:a|an|any|the) )?(?P<name>{any_of(GROUND_OF)})\b"
+)
+SIDE = re.compile(rf"\b({any_of(SIDES)})$")  # at the end of the words between two names

@@ -119,10 +119,8 @@ class Pictures:
         if not tell:
             return known
         rows = self._rows.iloc[[i for i in at if i is not None]].reset_index(drop=True)
-        told = self._list_told([*names, *ASKED])
-        if self.pairing is None:
-            return known.assign(**{name: rows[name] for name in told})
-        return known.assign(**{name: rows[name] for name in told}, **self._tell_sides(known, rows))
+        told = {name: rows[name] for name in self._list_told([*names, *ASKED])}
+        return known.assign(**told, **self._tell_sides(known))
 
     def _list_told(self, taken: Sequence[str]) -> list[str]:
         """Lists the columns that are told: recipe, labels, measurements, and the path."""
@@ -134,10 +132,11 @@ class Pictures:
             and (self.pairing is None or not name.startswith(("left_", "right_")))
         ]
 
-    def _tell_sides(self, answers: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Any]:
-        """Tells whose picture stood where, and whose was preferred."""
+    def _tell_sides(self, answers: pd.DataFrame) -> dict[str, Any]:
+        """Tells of pairs whose picture stood where, and whose was preferred."""
         pairing = self.pairing
-        assert pairing is not None
+        if pairing is None:
+            return {}
         firsts = {about[0] for about in self.subjects}
         left = [pairing.left if key in firsts else pairing.right for key in answers["left"]]
         right = [pairing.right if key in firsts else pairing.left for key in answers["left"]]
