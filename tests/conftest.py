@@ -52,6 +52,14 @@ def pytest_collection_finish(session):
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def what_stays_is_not_looked_at():
+    """Nor at what a file of tests leaves behind: libraries, most of all."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 def rank(item):
     """The place among `LONGEST`."""
     return next((n for n, part in enumerate(LONGEST) if part in item.nodeid), len(LONGEST))
