@@ -42,16 +42,17 @@ class Packed:
         """Computes a layer of `LAYERS` of torch's own arguments."""
         shapes = given.shape, given.stride(), weight.shape, weight.stride(), bias is None
         kind = layer, given.dtype, *shapes, how, torch.get_num_threads()
-        if not (pays(given, weight, how) and _same.get(kind, True)):
+        known = _same.get(kind)
+        if known is False or not pays(given, weight, how):
             return layer(given, weight, bias, *how)
         made = None
         with suppress(RuntimeError):  # this processor has no such kernel
             made = LAYERS[layer](given, self._pack(kind, given, weight, how), bias, *how)
-        if kind not in _same:
-            plain = layer(given, weight, bias, *how)
-            _same[kind] = made is not None and is_same(made, plain)
-            return plain
-        return layer(given, weight, bias, *how) if made is None else made
+        if known and made is not None:
+            return made
+        plain = layer(given, weight, bias, *how)
+        _same[kind] = made is not None and is_same(made, plain)
+        return plain
 
     def _pack(self, kind: tuple, given: Any, weight: Any, how: tuple) -> Any:
         """Lays a weight out once; lanes that come to it meanwhile wait."""

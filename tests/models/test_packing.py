@@ -187,6 +187,29 @@ def test_lanes_share_what_one_of_them_laid_out(monkeypatch):
     assert len(found) == 4 and all(torch.equal(each, found[0]) for each in found)
 
 
+def test_a_lane_that_tries_a_kind_while_another_finds_that_it_differs_keeps_torchs_bits(
+    monkeypatch,
+):
+    layer, given = make_network()[4], draw(2, 256, 64)
+    real = packing.LAYERS[torch._C._nn.linear]
+
+    def meanwhile(*args):
+        found = real(*args) * 1.01
+        with torch.inference_mode(), Packed().use():
+            monkeypatch.setitem(packing.LAYERS, torch._C._nn.linear, lambda *args: found)
+            other = threading.Thread(target=lambda: Packed().compute(*asked))
+            other.start()
+            other.join()
+        return found
+
+    asked = torch._C._nn.linear, given, layer.weight, layer.bias
+    monkeypatch.setitem(packing.LAYERS, torch._C._nn.linear, meanwhile)
+    with torch.inference_mode():
+        plain = layer(given)
+        assert torch.equal(Packed().compute(*asked), plain)
+    assert [*packing._same.values()] == [False]
+
+
 def test_another_thread_computes_as_it_did(monkeypatch):
     laid_out, layer, given = calls_of(monkeypatch), make_network()[4], draw(2, 256, 64)
     with Packed().use():
