@@ -44,13 +44,16 @@ class Sketches:
             with suppress(Exception):  # a sketch that cannot be drawn is no reason to lose cells
                 colours = find_colours(loaded.pipe.vae)
                 begun = time.monotonic()
-                for cell, own in zip(batch, clean()):  # a short batch was filled up
-                    image = draw_sketch(own, colours, cell.width, cell.height)
-                    self.listeners.tell(Event("sketch", cell.key, image))
+                self._draw(batch, clean(), colours)
                 self._next = begun + (time.monotonic() - begun) / (SHARE * loaded.lanes)
         finally:
             self._next = max(self._next, time.monotonic() + PAUSE)
             self._lock.release()
+
+    def _draw(self, batch: Sequence[Recipe], latents: torch.Tensor, colours: torch.Tensor) -> None:
+        for cell, own in zip(batch, latents):  # a short batch was filled up
+            image = draw_sketch(own, colours, cell.width, cell.height)
+            self.listeners.tell(Event("sketch", cell.key, image))
 
 
 def draw_sketch(
