@@ -2,9 +2,9 @@
 
 In half precision torch hands convolutions and linear layers to oneDNN, which wants weights in an
 order of its own, and lays them out anew each time that a layer is called. On networks of v1's size
-in bfloat16 that is 10 to 15 % of a UNet's call, most of it where few pixels meet wide layers. What
-is laid out here is computed by the same kernels: each kind of layer is tried once, and stays as it
-was if its bits are not the same.
+in bfloat16 that is a tenth of a UNet's call, most of it where few pixels meet wide layers. What is
+laid out here is computed by the same kernels: each kind of layer is tried once, and stays as it was
+if its bits are not the same.
 """
 
 from __future__ import annotations
