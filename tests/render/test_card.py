@@ -115,20 +115,25 @@ def short_unet(far_unet):
     return short
 
 
-def count_copies(unet, name, steps):
-    """How often a run of so many steps copies from the processor's memory; a question is an error."""
+def denoise_there(unet, name, steps, begin):
+    """Two cells on a device that answers nothing: a question is an error."""
     text = torch.zeros(2, 77, 8, device="meta")
+    return denoise(
+        unet,
+        sdlab.models.pipeline.make_scheduler(name, SHORT),
+        text,
+        text,
+        seeds=[1, 2],
+        guidance_scale=[1, 7.5],
+        num_inference_steps=steps,
+        begin=begin,
+    )
+
+
+def count_copies(unet, name, steps):
+    """How often a run of so many steps copies from the processor's memory."""
     with Copies() as copies:
-        denoise(
-            unet,
-            sdlab.models.pipeline.make_scheduler(name, SHORT),
-            text,
-            text,
-            seeds=[1, 2],
-            guidance_scale=[1, 7.5],
-            num_inference_steps=steps,
-            begin=from_noise((4, 8, 8), "meta"),
-        )
+        denoise_there(unet, name, steps, from_noise((4, 8, 8), "meta"))
     return copies.count
 
 
@@ -149,23 +154,13 @@ def test_nor_does_a_whole_network_whatever_the_number_of_steps(far_unet):
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_nor_does_a_step_from_a_picture_or_inside_a_mask(short_unet, name):
     known, noise = (torch.zeros(2, 4, 8, 8, device="meta") for _ in range(2))
-    text, mask = torch.zeros(2, 77, 8, device="meta"), torch.zeros(2, 1, 8, 8, device="meta")
+    mask = torch.zeros(2, 1, 8, 8, device="meta")
 
     def begin(scheduler, generators, steps):
         start = start_from(known, noise, scheduler, 0.6, steps)
         return dataclasses.replace(start, outside=Outside(known, noise, mask))
 
-    made = denoise(  # which would raise
-        short_unet,
-        sdlab.models.pipeline.make_scheduler(name, SHORT),
-        text,
-        text,
-        seeds=[1, 2],
-        guidance_scale=[1, 7.5],
-        num_inference_steps=5,
-        begin=begin,
-    )
-    assert made.is_meta
+    assert denoise_there(short_unet, name, 5, begin).is_meta  # it would raise
 
 
 # ---- as many cells as pay
