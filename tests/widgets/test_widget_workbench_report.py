@@ -4,10 +4,12 @@
 
 import re
 import shutil
+import threading
 import time
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from PIL import Image
 from test_widget_workbench import bench, click, find_button, root, run_in, said, write  # noqa: F401
 
@@ -147,6 +149,30 @@ def test_a_report_replaces_none_but_its_own(bench, tmp_path):
     pages = {p.name: p.read_text("utf-8") for p in (tmp_path / "reports").glob("*.html")}
     assert sorted(pages) == ["cats-2.html", "cats.html"]
     assert "<h1>One</h1>" in pages["cats.html"] and "<h1>Two</h1>" in pages["cats-2.html"]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_is_wrong_stays_said_whenever_the_click_on_the_tab_is_handled(
+    bench, monkeypatch, begun
+):
+    report = bench.tabs["Report"]
+    clicking = threading.Thread(target=report._write.click)
+    if begun:  # the click comes while the tab is brought up
+        tell = report._tell_count
+        trying = lambda work: (
+            clicking.start() or clicking.join(0.5) if work == tell else None,
+            type(report).try_to(report, work),
+        )
+        monkeypatch.setattr(report, "try_to", trying)
+    else:
+        clicking.start()
+        clicking.join()
+    bench.chosen = "Report"
+    clicking.join()
+    assert "A report needs a title" in said(report)
+    monkeypatch.undo()
+    bench.chosen, bench.chosen = "Grid", "Report"
+    assert said(report).startswith("The report will be about 8 pictures")
 
 
 def test_a_report_shows_no_pictures_but_those_that_it_is_about(bench):

@@ -60,7 +60,7 @@ class JudgeTab(ColumnTab):
         )
         self.question.observe(self._offer_about, "value")
         for field in (self.question, self.answers):
-            field.observe(lambda _: self._forget_error(), "value")
+            field.observe(lambda _: self.forget_error(), "value")
         button = make_button(self.renews, self._judge, self, "Begins the round, or goes on with it")
         fields = self.earlier, self.question, self.answers, self.about
         super().__init__(self._read_about, choices, *fields, button)

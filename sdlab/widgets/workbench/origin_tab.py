@@ -51,7 +51,7 @@ class OriginTab(Tab):
         )
         for each in (button, remade, self._earlier, self._fill):
             each.layout.width = "auto"
-        self.beside.observe(lambda _: self._forget_error(), "value")
+        self.beside.observe(lambda _: self.forget_error(), "value")
         super().__init__(read, button, self._earlier, remade, self.beside)
 
     def come_up(self) -> None:
@@ -100,7 +100,7 @@ class OriginTab(Tab):
         self.show(WatermarkInspector(folder=self._folder))
         self.widget.observe(lambda _: self._offer_earlier(), "names")
         self.widget.observe(lambda _: self.renew(), "notes")  # as verdicts come
-        self.widget.observe(lambda _: self._forget_error(), ["names", "chosen"])
+        self.widget.observe(lambda _: self.forget_error(), ["names", "chosen"])
         self._offer_earlier()
 
     def _list_earlier(self) -> list[str]:

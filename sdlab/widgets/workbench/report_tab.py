@@ -79,7 +79,7 @@ class ReportTab(Tab):
         for field in (self.heading, self.text, self.claim):
             field.observe(lambda _: workers.submit(self._keep), "value")
         for choice in (*self.parts.values(), self.own, self.starred):
-            choice.observe(lambda _: self.come_up(), "value")
+            choice.observe(self._choose_anew, "value")
 
     def _make_fields(self) -> None:
         self.heading = ipywidgets.Text(
@@ -197,12 +197,21 @@ class ReportTab(Tab):
         )
 
     def come_up(self) -> None:
-        said = self._said.value
-        super().come_up()
-        if self._writing or "<a " in said:  # what is being written, or was
-            self._said.value = said
-        elif not self._said.value:
-            self.try_to(self._tell_count)
+        with self._turn:  # what a click says meanwhile comes after
+            said = self._said.value
+            super().come_up()
+            if self._writing or "<a " in said:  # what is being written, or was
+                self._said.value = said
+            elif not self._said.value:
+                self.try_to(self._tell_count)
+            self._offer_parts()
+
+    def _choose_anew(self, _: Any) -> None:
+        self.forget_error()
+        self.come_up()
+
+    def _offer_parts(self) -> None:
+        """Offers what the other tabs show by now, and tells what they do not."""
         self._code.value = False
         for tab in self._others:
             self.parts[tab.title].layout.display = "" if tab.has_figure else "none"

@@ -113,7 +113,8 @@ class Tab(ipywidgets.VBox):
     def come_up(self) -> None:
         """Shows what there is, when the tab is chosen: what is shown already, stays."""
         with self._turn:
-            self.say("")
+            if not self._wrong:  # else a click here was handled before the one on the tab
+                self.say("")
             self.try_to(self._look_up)
 
     def _look_up(self) -> None:
@@ -168,7 +169,7 @@ class Tab(ipywidgets.VBox):
             raise ValueError(self.explain_empty())
         return self._shown
 
-    def _forget_error(self) -> None:
+    def forget_error(self) -> None:
         """Says no longer what went wrong, as something else is chosen since."""
         if self._wrong:
             self.say("")
