@@ -1,20 +1,22 @@
 """How many cells share a batch: a call of the UNet.
 
-On a processor that follows from the size of the pictures. A graphics card is idle with so few:
-there a cell's time is measured in batches of growing size, once for each card, version of torch,
-UNet and size, and kept like the times of `sdlab.models.machine`. A plan of fewer cells than its
-lanes take at once has a smaller power of two, finished cells counted: what is left of a plan is
-rendered as the whole was, and a cell alone is not computed eight times.
+On a processor that follows from the size of the pictures and from the plan. A graphics card is
+idle with so few: there a cell's time is measured in batches of growing size, once for each card,
+version of torch, UNet and size, and kept like the times of `sdlab.models.machine`. A plan of fewer
+cells than its lanes take at once has a smaller power of two, finished cells counted: what is left
+of a plan is rendered as the whole was, and a cell alone is not computed eight times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..models.machine import choose_way, describe_device, recall, recall_kept, share_out
+from ..models.machine import NARROW, choose_way, describe_device, recall, recall_kept, share_out
 
 TOGETHER = 4096  # latent pixels in a UNet's call; more are hardly faster, and leave lanes idle
 MOST = 8  # cells
+TOGETHER_NARROW, MOST_NARROW = 8192, 32  # the same of a narrow UNet, whose plan can fill them
+CALL = 1024  # latent pixels of it that take as long as what each call takes whatever its size
 MOST_ON_CARD = 64  # cells
 DECODED, DECODED_ON_CARD = 512 * 512, 4 * 512 * 512  # pixels in one call of the VAE
 PAYS = 1.04  # times as long as in the best batch is what a cell may take in a smaller one
@@ -36,10 +38,24 @@ def share_cells(
         Lanes, the threads of each, and the cells of a batch; the last bits of a picture depend on
         the latter two.
     """
-    cells = fit_plan(count_together(*size, threads), -(-plan // lanes))
+    if threads == 1 and channels < NARROW:
+        cells = count_narrow(*size, lanes, plan)
+    else:
+        cells = fit_plan(count_together(*size, threads), -(-plan // lanes))
     # with two cells or more in a batch, most lanes have one, and none gets threads of others
     lanes, threads = share_out(channels, lanes, threads, -(-plan // cells))
     return lanes, threads, cells
+
+
+def count_narrow(height: int, width: int, lanes: int, plan: int) -> int:
+    """Counts the cells of latents (h, w) in a call of a narrow UNet that end such a plan soonest.
+
+    A batch costs the same full or not: of 40 cells, 8 at a time take two lanes less than 32.
+    """
+    area = height * width
+    most = max(1, min(MOST_NARROW, TOGETHER_NARROW // area))
+    sizes = [1 << n for n in range(most.bit_length())]
+    return min(sizes, key=lambda cells: -(-plan // (lanes * cells)) * (cells * area + CALL))
 
 
 def describe_batches(

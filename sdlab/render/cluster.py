@@ -193,11 +193,15 @@ class Workers(Errand):
         from .worker import Task, render_task
 
         name = f"sdlab-{uuid.uuid4().hex[:12]}"
+        alike = {cell.key: self.plan.alike[cell.key] for cell in cells}
+        if not self.crew.fit[address].on_card:  # larger batches would be filled up with copies
+            most = self._count_cells(address, cells[0])
+            alike = {key: min(number, most) for key, number in alike.items()}
         task = Task(
             name,
             self.needs,
             [dump_recipe(cell) for cell in cells],
-            {cell.key: self.plan.alike[cell.key] for cell in cells},
+            alike,
             dataclasses.replace(self.options, on_error="record"),
             {name_: pack_input(name_) for name_ in list_inputs(cells)},
             self.latents.find_stored(cells),

@@ -436,8 +436,13 @@ def _stop_all(*_: Any) -> None:
 
 
 def _stop_if_interrupted(result: Any) -> None:
-    if isinstance(result.error_in_exec, KeyboardInterrupt):
-        _stop_all()
+    """Stops the jobs after a cell that an interrupt ended, whatever was raised because of it."""
+    error, known = result.error_in_exec, set[int]()
+    while error is not None and id(error) not in known:
+        if isinstance(error, KeyboardInterrupt):
+            return _stop_all()
+        known.add(id(error))
+        error = error.__cause__ or error.__context__
 
 
 def _stop_at_exit(reference: weakref.ref) -> None:

@@ -104,6 +104,12 @@ def test_pictures_and_rows_are_those_of_one_process(client, cells, alone, tmp_pa
     assert again["pixels"].equals(alone["pixels"])
 
 
+def test_batches_are_no_larger_than_what_a_worker_is_given(client, cells, tmp_path):
+    plan = [cell.but(num_inference_steps=1) for cell in cells]
+    found = run(plan, tmp_path, cluster=client, progress=False)
+    assert len(found) == 48 and set(found["batch_size"]) == {8}
+
+
 def test_input_pictures_travel_and_latents_are_shared(client, random_v1, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     other = write_pipeline(tmp_path / "other", seed=5)

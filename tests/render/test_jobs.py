@@ -77,6 +77,15 @@ for name in ("a", "b"):  # of the first one nobody keeps the name
 """
 
 
+BUSY = "print('busy', flush=True)\nimport time; time.sleep(100)"
+TURNED = f"""
+try:
+    {BUSY.replace(chr(10), chr(10) + "    ")}
+except KeyboardInterrupt:
+    raise OSError("what a library makes of it")
+"""
+
+
 def test_an_interrupt_stops_every_job_of_a_kernel_busy_or_not(tmp_path, forked_kernels):
     manager, client = start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
     said = []
@@ -88,18 +97,19 @@ def test_an_interrupt_stops_every_job_of_a_kernel_busy_or_not(tmp_path, forked_k
                 if said == ["busy\n"]:
                     manager.interrupt_kernel()
 
-        return client.execute_interactive(code, output_hook=hear, timeout=120)["content"]["status"]
+        content = client.execute_interactive(code, output_hook=hear, timeout=120)["content"]
+        return content["status"], content.get("ename")
 
     try:
-        for then in ("", "print('busy', flush=True)\nimport time; time.sleep(100)"):
+        for then, raised in ((None, None), (BUSY, "KeyboardInterrupt"), (TURNED, "OSError")):
             said.clear()
-            assert execute(CELL) == "ok"
+            assert execute(CELL) == ("ok", None)
             if then:
-                assert execute(then) == "error"
+                assert execute(then) == ("error", raised)
             else:
                 manager.interrupt_kernel()
             ask = "import time\nend = time.time() + 60\nwhile Job.list_running() and time.time() < end: time.sleep(.05)"
-            assert execute(f"{ask}\nprint(len(Job.list_running()), job.state)") == "ok"
+            assert execute(f"{ask}\nprint(len(Job.list_running()), job.state)") == ("ok", None)
             assert "".join(said).endswith("0 stopped\n")
     finally:
         client.stop_channels()

@@ -20,6 +20,7 @@ import sdlab.render.renderer
 from sdlab import Job, Request, Store, preview, run, sweep
 from sdlab.errors import FieldError, GenerationError
 from sdlab.models import machine
+from sdlab.render.batch_size import share_cells
 from sdlab.render.encode import Prompts
 from sdlab.render.renderer import Renderer
 from sdlab.results.frame import find_label_columns
@@ -181,11 +182,28 @@ def two_lanes(monkeypatch, anew):
     monkeypatch.setattr(sdlab.models.pipeline, "lanes_here", lambda *how: (2, 1))
 
 
-@pytest.mark.parametrize("cells, size", [(1, 1), (2, 1), (3, 2), (6, 4), (9, 8), (17, 8)])
+@pytest.mark.parametrize("cells, size", [(1, 1), (2, 1), (3, 2), (6, 4), (9, 8), (17, 16)])
 def test_few_cells_fill_the_lanes_and_not_a_batch(cat, tmp_path, calls, two_lanes, cells, size):
     frame = run(sweep(cat.but(num_inference_steps=1), seed=range(cells)), tmp_path)
     assert set(frame["batch_size"]) == {size} and set(calls) == {(2 * size, 4, 8, 8)}
     assert len(calls) == -(-cells // size)
+
+
+@pytest.mark.parametrize(
+    "cells, size, cores, batch",
+    [
+        (64, (16, 16), (2, 1), 32),
+        (256, (16, 16), (2, 1), 32),
+        (40, (16, 16), (2, 1), 8),  # two of 32, filled up, would take longer than three of 8
+        (64, (32, 32), (2, 1), 8),
+        (64, (64, 64), (2, 1), 2),
+        (64, (16, 16), (8, 1), 8),
+        (64, (16, 16), (1, 2), 1),  # threads share a cell
+    ],
+)
+def test_a_narrow_network_s_batches_are_those_that_end_the_plan_soonest(cells, size, cores, batch):
+    assert share_cells(64, *cores, plan=cells, size=size) == (*cores, batch)
+    assert share_cells(320, 1, 1, plan=cells, size=size)[2] <= 8  # a wide one's are not larger
 
 
 def test_what_is_left_of_a_small_plan_has_the_bits_of_the_whole(cat, tmp_path, two_lanes):
