@@ -123,6 +123,9 @@ PEERS: dict[str, Callable[[argparse.Namespace], Cells]] = {
     "diffusers, bfloat16, batch of 4": partial(
         use_diffusers, dtype="bfloat16", batch=4, compiled=False
     ),
+    "diffusers, bfloat16, batch of 32": partial(
+        use_diffusers, dtype="bfloat16", batch=32, compiled=False
+    ),
     "diffusers, bfloat16, compiled": partial(
         use_diffusers, dtype="bfloat16", batch=1, compiled=True
     ),
@@ -133,6 +136,7 @@ PEERS: dict[str, Callable[[argparse.Namespace], Cells]] = {
     "OpenVINO": partial(use_optimum, room="optimum.intel", pipeline="OVStableDiffusionPipeline"),
     "stable-diffusion.cpp": use_stable_diffusion_cpp,
 }
+LARGE = 32  # cells
 MISSING = "not installed"
 ALONE = {**os.environ}  # as it is before sdlab comes in, which others are not to gain by
 OTHERS = list(PEERS)[-3:]  # which want other versions of diffusers and transformers
@@ -179,7 +183,7 @@ def choose_model(given: argparse.Namespace) -> None:
     if given.small:
         from sdlab import MODELS
 
-        given.model, given.size, given.steps = str(MODELS["tiny-v1"].path), 64, 4
+        given.model, given.size = str(MODELS["tiny-v1"].path), 64
     elif given.model is None:
         from rendering import write_real_size
 
@@ -208,7 +212,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--cells", type=int, default=4, help="a multiple of 4")
-    parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=PEERS,
+        help=f"by default all, and batches of {LARGE} if there are as many cells",
+    )
     parser.add_argument("--json", type=Path)
     parser.add_argument("--model", help="a folder; by default one is made")
     parser.add_argument(
@@ -225,7 +234,10 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as given.folder:
         choose_model(given)
-        for name in given.only:
+        large = given.cells >= LARGE
+        for name in given.only or [
+            name for name in PEERS if large or not name.endswith(f"{LARGE}")
+        ]:
             rows.append(ask(given, name))
             print(rows[-1], flush=True)
     print(f"\n{write_table(rows)}")
