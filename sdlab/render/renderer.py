@@ -73,8 +73,8 @@ class Renderer:
     loaded : Loaded
         The pipeline.
     batch_size : int, optional
-        Cells in one call of the UNet; by default as many as pay, which follows from the size of the
-        pictures alone.
+        Cells in one call of the UNet; by default what the size of the pictures suggests, whatever
+        the plan.
     """
 
     def __init__(self, loaded: Loaded, batch_size: int | None = None) -> None:
@@ -174,7 +174,7 @@ class Renderer:
 
     def _decode(self, vae: Any, latents: torch.Tensor, requests: Sequence[Recipe]) -> list[Picture]:
         """Decodes latents (B, C, h, w), B at least the number of requests."""
-        pixels = decode(vae, latents, self._count_together(requests[0], len(latents)))
+        pixels = decode(vae, latents, self._count_decoded(requests[0], len(latents)))
         parts = pixels[: len(requests)].flatten(1)
         seen = torch.stack([parts.isfinite().all(1), (parts * 255).round().any(1)])
         return [
@@ -226,7 +226,7 @@ class Renderer:
         )
         return bool(flags[0])
 
-    def _count_together(self, request: Recipe, size: int) -> int:
+    def _count_decoded(self, request: Recipe, size: int) -> int:
         """Counts the pictures that the VAE takes at once: the largest divisor of the batch."""
         pixels = DECODED_ON_CARD if has_own_memory(self.loaded.device) else DECODED
         most = max(1, pixels // (request.height * request.width))

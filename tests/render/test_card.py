@@ -249,7 +249,7 @@ def test_a_card_decodes_four_pictures_of_512_at_a_time(monkeypatch):
         loaded = SimpleNamespace(pipe=SimpleNamespace(vae=None), device=device)
         monkeypatch.setattr(renderer, "Conditions", lambda *_: None)
         monkeypatch.setattr(renderer, "Prompts", lambda *_: None)
-        return renderer.Renderer(loaded)._count_together(Request(height=512, width=512), 16)
+        return renderer.Renderer(loaded)._count_decoded(Request(height=512, width=512), 16)
 
     assert (rows("cpu"), rows("cuda")) == (1, 4)
 
