@@ -7,6 +7,7 @@ the buffers of messages, never as traits.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import threading
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import anywidget
 import traitlets
@@ -24,6 +25,8 @@ import traitlets
 from ..recipe.request import FIELDS
 from .forms import Open, find_form
 
+Asked = ParamSpec("Asked")
+Answer = TypeVar("Answer")
 HERE = Path(__file__).parent
 ELEMENTS = HERE.parent / "results" / "elements.js"  # which page.js builds on
 WITHOUT_KERNEL = (
@@ -159,6 +162,20 @@ def is_voila() -> bool:
     return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
 
 
+def in_turn(method: Callable[Concatenate[Any, Asked], Answer]) -> Callable[..., Answer]:
+    """Has a panel's method wait while another thread is in one: a page is heard on several.
+
+    A rater's name may still be heard on one thread when a vote after it comes on another.
+    """
+
+    @functools.wraps(method)
+    def wait(self: Any, *args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
+        with self._turn:
+            return method(self, *args, **kwargs)
+
+    return wait
+
+
 class Panel(Kept, anywidget.AnyWidget):
     """A widget with a page, whose questions of each kind `_on_KIND(question, buffers)` answers."""
 
@@ -167,6 +184,7 @@ class Panel(Kept, anywidget.AnyWidget):
 
     def __init__(self, **traits: Any) -> None:
         self._page: str | None = None
+        self._turn = threading.RLock()  # see in_turn
         self._acted: deque[Any] = deque(maxlen=1000)  # ids of questions
         self._under_way: set[Any] = set()  # ids of those that a worker will answer
         super().__init__(uid=uuid.uuid4().hex[:12], **traits)

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import re
+import threading
 from html.parser import HTMLParser
 
 import numpy as np
@@ -25,6 +26,7 @@ from sdlab.store.columns import LABELS
 from sdlab.store.opinions import MemoryOpinions
 from sdlab.store.store import Store
 from sdlab.widgets import Compare
+from sdlab.widgets.compare import compare as compares
 from sdlab.widgets.compare.counts import describe_count, tell_winner
 from sdlab.widgets.compare.votes import Ballot, Votes
 
@@ -301,6 +303,60 @@ def test_each_rater_has_votes_of_their_own(frame):
     assert [shown(frame, rater=name).voted[0] for name in ("ann", "bob", "")] == ["left", "tie", ""]
     assert ann._votes.keeper.votes().rater.tolist() == ["ann", "bob"]
     assert "rater='ann'" in ann.code and "rater" not in shown(frame).code
+
+
+def test_a_vote_heard_while_another_rater_s_pairs_are_laid_out_is_nobody_s(frame, monkeypatch):
+    """Of one page, a name may be heard on one thread and a vote after it on another."""
+    widget = shown(frame, blind=True, rater="ann")
+    voting = threading.Thread(
+        target=widget._hear,
+        args=(None, {"kind": "vote", "id": "v", "n": 0, "deal": widget.deal, "vote": "left"}, []),
+    )
+    count = widget._count_unnamed
+
+    def vote_meanwhile():
+        monkeypatch.setattr(widget, "_count_unnamed", count)
+        voting.start()
+        voting.join(0.5)
+        count()
+
+    monkeypatch.setattr(widget, "_count_unnamed", vote_meanwhile)
+    widget.rater = "bob"
+    voting.join()
+    assert widget._votes.opinions.votes().empty and widget.sent[-1][0]["kind"] == "outdated"
+
+
+def test_a_vote_under_a_name_that_is_heard_later_is_nobody_s(frame):
+    widget = shown(frame, blind=True, rater="ann")
+    for kind in ("vote", "undo"):
+        said, _ = asked(widget, kind, n=0, vote="left", rater="bob")
+        assert said["kind"] == "outdated"
+    asked(widget, "reveal", rater="bob")
+    assert widget._votes.opinions.votes().empty and widget.secret
+    assert asked(widget, "vote", n=0, vote="left", rater=" ann ")[0]["kind"] == "pair"
+
+
+def test_what_all_have_said_is_not_told_to_who_votes_blind_meanwhile(frame, monkeypatch):
+    first, second = (shown(frame, blind=True, rater=rater) for rater in ("ann", "bob"))
+    for widget in (first, second):
+        for n in range(len(widget.voted)):
+            asked(widget, "vote", n=n, vote="left")
+        asked(widget, "reveal")
+    first._share()
+    assert first.tally
+    changing = threading.Thread(target=setattr, args=(first, "rater", "cleo"))
+    known = compares.tell_all
+
+    def change_meanwhile(*given):
+        monkeypatch.setattr(compares, "tell_all", known)
+        changing.start()
+        changing.join(0.5)
+        return known(*given)
+
+    monkeypatch.setattr(compares, "tell_all", change_meanwhile)
+    first._share()
+    changing.join()
+    assert first.secret and first.tally == [] and first.outcome == ""
 
 
 def test_a_blind_vote_goes_on_with_the_first_pair_that_has_none(frame):

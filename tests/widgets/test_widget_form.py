@@ -262,6 +262,45 @@ def test_what_is_no_store_model_or_axis_is_refused_at_once(tmp_path, given, erro
         SweepForm(**{"store": tmp_path} | given)
 
 
+def test_what_is_typed_while_rows_and_columns_are_offered_is_read(form, monkeypatch):
+    from sdlab.widgets.sweep_form import form_fields
+
+    offer, typing = form_fields.offer_names, []
+
+    def type_meanwhile(*given):
+        if not typing:
+            typing.append(threading.Thread(target=write_prompt))
+            typing[0].start()
+            typing[0].join(0.5)
+        return offer(*given)
+
+    def write_prompt():
+        form.fields["prompt"].value = "a green dog"
+
+    monkeypatch.setattr(form_fields, "offer_names", type_meanwhile)
+    form.fields["seed"].value = "1-3"
+    assert form.wait(120)
+    typing[0].join()
+    assert form.wait(120)
+    assert {request.prompt for request in form.value} == {"a green dog"} and len(form.value) == 3
+
+
+def test_who_hears_that_a_job_runs_may_wait_for_who_waits_for_the_form(form, monkeypatch):
+    form.fields["num_inference_steps"].value = "1"
+    assert form.wait(120)
+
+    def hear(change):
+        other = threading.Thread(target=form._read)
+        other.start()
+        other.join(60)
+        heard.append(not other.is_alive())
+
+    heard = []
+    form.observe(hear, "running")
+    form.run().wait(120)
+    assert heard[0]
+
+
 def test_only_the_latest_change_is_looked_up(form, monkeypatch):
     asked, held = [], threading.Event()
     monkeypatch.setattr(

@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import threading
 from collections import Counter
 from itertools import pairwise
 
@@ -271,6 +272,36 @@ def test_a_message_that_comes_twice_or_late_counts_once(frame):
     content, _ = asked(widget, "answer", n=0, answer="yes", seconds=1, deal=before)
     assert content["n"] == 0 and content["deal"] == widget.deal and widget.done == 0
     assert len(widget.value) == 1
+
+
+def test_an_answer_heard_while_another_rater_s_round_begins_is_nobody_s(frame, monkeypatch):
+    widget = shown(frame, rater="ann")
+    place = {"n": 0, "deal": widget.deal}
+    answering = threading.Thread(
+        target=widget._hear,
+        args=(None, {"kind": "answer", "id": "a", **place, "answer": "yes", "seconds": 1}, []),
+    )
+    count = widget._count
+
+    def answer_meanwhile():
+        monkeypatch.setattr(widget, "_count", count)
+        answering.start()
+        answering.join(0.5)
+        count()
+
+    monkeypatch.setattr(widget, "_count", answer_meanwhile)
+    widget.rater = "bob"
+    answering.join()
+    assert widget.done == 0 and widget.value.empty
+
+
+def test_an_answer_under_a_name_that_is_heard_later_is_nobody_s(frame):
+    widget = shown(frame, rater="ann")
+    for kind in ("answer", "finish"):
+        asked(widget, kind, n=0, answer="yes", seconds=1, rater="bob")
+    assert widget.value.empty and not widget.unblinded
+    asked(widget, "answer", n=0, answer="yes", seconds=1, rater="ann ")
+    assert widget.value["rater"].tolist() == ["ann"]
 
 
 def test_a_round_goes_on_where_its_rater_stopped(frame):

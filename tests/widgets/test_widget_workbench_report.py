@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from test_widget_workbench import bench, click, find_button, root, run_in, said, write  # noqa: F401
 
-from sdlab import Request, Store, read_pictures, run, sweep
+from sdlab import Request, Store, read_pictures, run, sweep, write_report
 from sdlab.recipe.request import Recipe
 from sdlab.widgets import Workbench
 
@@ -173,6 +173,29 @@ def test_what_is_wrong_stays_said_whenever_the_click_on_the_tab_is_handled(
     monkeypatch.undo()
     bench.chosen, bench.chosen = "Grid", "Report"
     assert said(report).startswith("The report will be about 8 pictures")
+
+
+def test_nobody_waits_for_a_report_that_is_being_written(bench, monkeypatch):
+    report, written, here = bench.tabs["Report"], threading.Event(), threading.Event()
+
+    def write_slowly(*given, **named):
+        here.set()
+        assert written.wait(60)
+        return write_report(*given, **named)
+
+    monkeypatch.setattr("sdlab.widgets.workbench.report_tab.write_report", write_slowly)
+    report.heading.value = "One"
+    click(report._write)
+    assert here.wait(60)
+    choosing = threading.Thread(target=setattr, args=(bench, "chosen", "Report"))
+    choosing.start()
+    choosing.join(60)
+    assert not choosing.is_alive() and said(report) == "Writing…"
+    click(report._write)  # is nothing now
+    written.set()
+    while report._writing:
+        time.sleep(0.02)
+    assert said(report).startswith("The report is at") and list(report._written) == ["One"]
 
 
 def test_a_report_shows_no_pictures_but_those_that_it_is_about(bench):

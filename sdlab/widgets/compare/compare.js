@@ -50,6 +50,7 @@ class CompareView {
   get deal() { return this.model.get("deal"); }
   get blind() { return this.model.get("blind"); }
   get voted() { return this.model.get("voted"); }
+  get dealt() { return { deal: this.deal, rater: this.model.get("rater") }; }
   get secret() { return this.model.get("secret"); }
 
   // The vote at each place, also those that are on their way to Python.
@@ -212,7 +213,7 @@ class CompareView {
     pair.told = { ...pair.told, vote: name, said: "" };
     this.tell();
     this.say();
-    this.line.ask("vote", { n: place, deal, vote: name }).then(({ message }) => {
+    this.line.ask("vote", { ...this.dealt, n: place, deal, vote: name }).then(({ message }) => {
       if (this.sent.get(place) === sent) this.take(message, pair, sent);   // else another followed
     });
     if (goesOn) this.go(next);
@@ -245,12 +246,12 @@ class CompareView {
   }
 
   async undo() {
-    const { last, at, deal } = this;
+    const { last, at } = this;
     if (this.undoing) return;
     this.undoing = true;
     this.gate.shut();
     const n = this.votes[at] || last === null ? at : last;
-    const { message } = await this.line.ask("undo", { n, deal });
+    const { message } = await this.line.ask("undo", { ...this.dealt, n });
     this.undoing = false;
     if (message.kind !== "pair") return this.show();
     this.sent.delete(message.n);
@@ -261,9 +262,9 @@ class CompareView {
     if (message.n === this.at) this.show(); else this.go(message.n);
   }
 
-  claim() { this.line.ask("claim", { deal: this.deal }); }
+  claim() { this.line.ask("claim", this.dealt); }
 
-  reveal() { this.line.ask("reveal", { deal: this.deal }); }
+  reveal() { this.line.ask("reveal", this.dealt); }
 
   setBlind(blind) {
     if (blind || !this.secret) return put(this.model, "blind", blind);

@@ -16,8 +16,8 @@ from ...results.stats.preferences import list_pairs, list_votes, name_voted, pre
 from ...store.opinions import MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget
-from ..panel import Panel, source, start_timer
-from ..raters import name_rater, require_name
+from ..panel import Panel, in_turn, source, start_timer
+from ..raters import is_by, name_rater, require_name
 from .counts import (
     count_raters,
     describe_pairs,
@@ -258,11 +258,13 @@ class Compare(Panel):
         given = {"by": self.by, "left": pairing.left, "right": pairing.right}
         return preference(self.ended, pairing.source, **given)
 
+    @in_turn
     def choose(self, left: Any, right: Any) -> None:
         """Compares two other values of `by`."""
         self._take(pair(self._pairing.source, self.by, left, right))
         self._deal()
 
+    @in_turn
     def vote(self, n: int, vote: str) -> None:
         """Votes openly on row `n` of `.value`: "left", "right", "tie" or "both bad"."""
         if self._votes.of(self._ballot.ids[n], only_blind=True):
@@ -273,12 +275,14 @@ class Compare(Panel):
         self._votes.put(self._ballot.ids[n], vote, blind=False)
         self._count()
 
+    @in_turn
     def reveal(self) -> None:
         """Ends the rater's blind vote and tells who is who; the store keeps that it was done."""
         if self._ballot.under_way:
             self._ballot.reveal()
             self._deal(self.at)
 
+    @in_turn
     def take_unnamed(self) -> None:
         """Makes the votes that were given without a name those of `rater`.
 
@@ -300,6 +304,7 @@ class Compare(Panel):
         self._called = [hide_home(short.get(v, format_value(v))) for v in pairing.values]
         self._names, self._listed = name_voted(pairing), list_pairs(pairing)
 
+    @in_turn
     def _deal(self, at: int | None = None) -> None:
         """Lays the pairs out anew: others, in another order, or on other sides."""
         self._votes.read()
@@ -326,6 +331,7 @@ class Compare(Panel):
         self._share()
         self._renew_code()
 
+    @in_turn
     def _count(self) -> None:
         """Tells the page what is voted, and what need not be hidden any more."""
         secret = self._ballot.under_way
@@ -341,6 +347,7 @@ class Compare(Panel):
     def _count_unnamed(self) -> None:
         self.unnamed = len(self._votes.list_unnamed(self._ballot.ids))
 
+    @in_turn
     def _count_vote(self) -> None:
         """Counts after a vote, or tells the names if they were shown elsewhere."""
         if self.secret and not self._ballot.under_way:
@@ -360,11 +367,16 @@ class Compare(Panel):
 
     def _share(self) -> None:
         """Tells how far each rater is, and at the end what all have said."""
-        votes, total = self._votes.opinions.votes(), len(self._ballot)
+        ballot, votes = self._ballot, self._votes.opinions.votes()
         table = list_votes(self._listed, votes)
+        with self._turn:
+            if ballot is self._ballot:  # else what is there now has been shared since
+                self._tell_shared(votes, table)
+
+    def _tell_shared(self, votes: pd.DataFrame, table: pd.DataFrame) -> None:
         with self.hold_sync():
             self.known = sorted(filter(None, {*votes["rater"]}))
-            self.raters = count_raters(table, total)
+            self.raters = count_raters(table, len(self._ballot))
             self.waiting = describe_waiting(table, self.rater)
             self._count_unnamed()
             own = self._ballot.tally(*self._names)
@@ -378,6 +390,7 @@ class Compare(Panel):
         self.recoded += 1
         self.refresh_soon()
 
+    @in_turn
     def _change_rater(self, _: Any) -> None:
         """Goes on with the votes of another rater, blind unless that one has asked for the names.
 
@@ -388,6 +401,7 @@ class Compare(Panel):
         self.rater = rater
         self._deal()
 
+    @in_turn
     def _redeal(self, _: Any) -> None:
         """Shows the first pair without a vote if it becomes blind, else the same one as before.
 
@@ -441,6 +455,7 @@ class Compare(Panel):
 
     # What the page asks
 
+    @in_turn
     def _on_pair(self, question: dict, buffers: list) -> None:
         if not self.blind:
             self._ballot.look()
@@ -460,9 +475,14 @@ class Compare(Panel):
             return self.answer(question, {"kind": "outdated"})
         (answer or self.answer_later)(question, lambda: work(place))
 
+    def _is_present(self, question: dict) -> bool:
+        """Whether the page speaks of the pairs as they are laid out now, and for this rater."""
+        return question["deal"] == self.deal and is_by(question, self.rater)
+
+    @in_turn
     def _on_vote(self, question: dict, buffers: list) -> None:
         place = int(question["n"])
-        if question["deal"] != self.deal:
+        if not self._is_present(question):
             return self.answer(question, {"kind": "outdated"})
         if not self.was_done(question):  # a busy page asks again, after later votes, too
             self._ballot.cast(place, question["vote"])
@@ -470,6 +490,7 @@ class Compare(Panel):
             self._count_vote()
         self.answer(question, self._places.describe(place))
 
+    @in_turn
     def _on_choose(self, question: dict, buffers: list) -> None:
         try:
             self.choose(*(self._pairing.values[int(question[side])] for side in ("left", "right")))
@@ -477,8 +498,9 @@ class Compare(Panel):
             self.send_state(["chosen"])  # the page shows what it hopes for: this is what is
         self.answer(question, {"kind": "chosen"})
 
+    @in_turn
     def _on_undo(self, question: dict, buffers: list) -> None:
-        if question["deal"] != self.deal:
+        if not self._is_present(question):
             return self.answer(question, {"kind": "outdated"})
         before, place = self.voted, int(question["n"])
         if not self.is_repeat(question):  # it would take back one more
@@ -486,13 +508,15 @@ class Compare(Panel):
             self._count_vote()
         self.answer(question, {**self._places.describe(place), "undone": self.voted != before})
 
+    @in_turn
     def _on_claim(self, question: dict, buffers: list) -> None:
-        if question["deal"] == self.deal and not self.is_repeat(question):
+        if self._is_present(question) and not self.is_repeat(question):
             self.take_unnamed()
         self.answer(question, {"kind": "claimed"})
 
+    @in_turn
     def _on_reveal(self, question: dict, buffers: list) -> None:
-        if question["deal"] == self.deal:
+        if self._is_present(question):
             self.reveal()
         self.answer(question, {"kind": "revealed"})
 

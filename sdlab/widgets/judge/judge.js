@@ -37,7 +37,8 @@ class JudgeView {
     return [root.clientWidth - 8, heightFor(stage.pictures, root, status)];
   }
 
-  get place() { return { deal: this.trial.deal, n: this.trial.n }; }
+  get dealt() { return { deal: this.trial.deal, rater: this.model.get("rater") }; }
+  get place() { return { ...this.dealt, n: this.trial.n }; }
   get over() { return this.trial?.n >= this.model.get("total") || this.model.get("unblinded"); }
   get ready() { return Boolean(this.trial) && !this.busy; }
 
@@ -89,7 +90,7 @@ class JudgeView {
   }
 
   claim() {
-    this.act(async () => { if (this.ready) await this.ask("claim", { deal: this.trial.deal }); });
+    this.act(async () => { if (this.ready) await this.ask("claim", this.dealt); });
   }
 
   // ---- what is seen

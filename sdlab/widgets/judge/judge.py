@@ -13,9 +13,9 @@ from ...results.stats.agreement import put_in_words
 from ...store.opinions import VOTES, MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget
-from ..panel import Panel, source
+from ..panel import Panel, in_turn, source
 from ..pictures import level_sizes, open_pictures, strip_recipe
-from ..raters import require_name
+from ..raters import is_by, require_name
 from .begun import note_round
 from .pictures import TOLD, Pictures
 from .round import begin_round, select_answers
@@ -177,23 +177,27 @@ class Judge(Panel):
         frame, root = self._pictures.frame, self._pictures.root
         return write_widget("Judge", frame, root, self.question, **named)
 
+    @in_turn
     def say(self, answer: Any, seconds: float | None = None) -> None:
         """Answers about the picture that is shown, as its button does; None: cannot tell."""
         if self.unblinded or self.done == self.total:
             raise ValueError(f"all {self.total} pictures are answered, or the round was ended")
         self._put(self._round.place, None if answer is None else put_in_words(answer), seconds)
 
+    @in_turn
     def undo(self) -> None:
         """Takes the last answer back, and shows its picture again."""
         if not self.unblinded:
             self._round.undo(self._round.place)
             self._count()
 
+    @in_turn
     def unblind(self) -> None:
         """Ends the rater's round: `value` tells the recipes, and no answer is taken any more."""
         self.unblinded = self._ended[self.rater] = True
         self._count()
 
+    @in_turn
     def take_unnamed(self) -> None:
         """Makes the answers that were given without a name those of `rater`.
 
@@ -212,6 +216,7 @@ class Judge(Panel):
 
     # The round
 
+    @in_turn
     def _deal(self) -> None:
         """Begins the rater's round, or goes on with it."""
         rater = self.rater.strip()
@@ -229,6 +234,7 @@ class Judge(Panel):
             self._count()
             self.deal += 1
 
+    @in_turn
     def _put(self, place: int, answer: str | None, seconds: float | None) -> None:
         if answer is not None and answer not in self.answers:
             raise ValueError(
@@ -241,6 +247,7 @@ class Judge(Panel):
         self._round.put(place, answer, seconds)
         self._count()
 
+    @in_turn
     def _count(self) -> None:
         """Tells the page how far the round is, and at its end what came out."""
         value = self.value
@@ -270,28 +277,33 @@ class Judge(Panel):
     def _on_show(self, question: dict, buffers: list) -> None:
         self.answer_later(question, self._open_trial)
 
+    @in_turn
     def _on_seen(self, question: dict, buffers: list) -> None:
         trials, place = self._round.trials, self._round.place
         if not self._is_present(question) or question["n"] != place or place == len(trials):
             return self.answer(question, {"kind": "outdated"})
         self.answer_seen(question, lambda: self._pictures.list_seen(trials[place].about))
 
+    @in_turn
     def _on_answer(self, question: dict, buffers: list) -> None:
         if self._is_present(question):
             self._put(question["n"], question["answer"], question["seconds"])
         self._on_show(question, buffers)
 
+    @in_turn
     def _on_undo(self, question: dict, buffers: list) -> None:
         if self._is_present(question):
             self._round.undo(question["n"])
             self._count()
         self._on_show(question, buffers)
 
+    @in_turn
     def _on_claim(self, question: dict, buffers: list) -> None:
-        if question["deal"] == self.deal and not self.is_repeat(question):
+        if self._is_dealt(question) and not self.is_repeat(question):
             self.take_unnamed()
         self._on_show(question, buffers)
 
+    @in_turn
     def _on_finish(self, question: dict, buffers: list) -> None:
         if self._is_present(question) and self.done == self.total:
             self.unblind()
@@ -303,12 +315,17 @@ class Judge(Panel):
 
     def _is_present(self, question: dict) -> bool:
         """Whether the page speaks of what is asked now."""
-        return question["deal"] == self.deal and not self.unblinded
+        return self._is_dealt(question) and not self.unblinded
+
+    def _is_dealt(self, question: dict) -> bool:
+        """Whether it speaks of the round that was begun last, and for this rater."""
+        return question["deal"] == self.deal and is_by(question, self.rater)
 
     def _open_trial(self) -> tuple[dict[str, Any], list[bytes]]:
         """Opens the pictures to be judged now, and tells nothing else of them."""
-        trials, place = self._round.trials, self._round.place
-        told: dict[str, Any] = {"kind": "trial", "deal": self.deal, "n": place}
+        with self._turn:
+            trials, place, deal = self._round.trials, self._round.place, self.deal
+        told: dict[str, Any] = {"kind": "trial", "deal": deal, "n": place}
         if place == len(trials):
             return told, []
         about = trials[place].about

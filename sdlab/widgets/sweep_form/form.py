@@ -191,7 +191,9 @@ class SweepForm(FilledForm):
             forget_run(self.store)
             raise
         with self._lock:
-            self.job, self.running, self._trouble, self._ended = job, True, "", ""
+            self.job, self._trouble, self._ended = job, "", ""
+        self.running = True  # who hears of it may wait for somebody who waits for the lock
+        with self._lock:
             self._show(self.status, self.errors)
         self._script.starts += 1
         self._bar.watch(job, self._show_progress)
@@ -269,10 +271,11 @@ class SweepForm(FilledForm):
 
     def _arrange(self, _: Any) -> None:
         """Shows the last job's pictures under the rows and columns that were chosen."""
-        if self._filling:
-            return
-        self._wanted = {side: side.value for side in (self._row, self._col)}
-        self._write_code()
+        with self._lock:  # another thread that fills in is waited for
+            if self._filling:
+                return
+            self._wanted = {side: side.value for side in (self._row, self._col)}
+            self._write_code()
         if self.job is not None:
             workers.submit(self._try_to_arrange, self.job, dict(self._wanted))
 

@@ -162,11 +162,11 @@ class FormFields(Kept, ipywidgets.VBox):
 
     def _read(self, change: Any = None) -> None:
         """Reads the fields, and has looked up what the store says; the latest question wins."""
-        if self._filling:
-            return
-        if change:
-            self._trouble = self._said = self._ended = ""
         with self._lock:
+            if self._filling:  # this thread does, as another one is waited for
+                return
+            if change:
+                self._trouble = self._said = self._ended = ""
             self._asked = asked = object()
             self._settled.clear()
             self._found = Outlook()

@@ -277,9 +277,15 @@ class ReportTab(Tab):
         self.say("Writing…", "progress")
         workers.submit(self._finish, work)
 
-    def _finish(self, work: Callable[[], None]) -> None:
-        self.try_to(work)
-        self._writing = False
+    def _finish(self, work: Callable[[], Callable[[], None]]) -> None:
+        """Makes it, which takes long, without keeping anybody waiting, and says how that ended."""
+        try:
+            tell = work()
+        except Exception as error:
+            tell = functools.partial(self.say, str(error) or type(error).__name__, "error")
+        with self._turn:
+            tell()
+            self._writing = False
 
     def _make(
         self,
@@ -291,11 +297,11 @@ class ReportTab(Tab):
         text: str | None,
         n: int,
         parts: str,
-    ) -> None:
+    ) -> Callable[[], None]:
         found = verify(frame, n) if n else None
         write_report(path, title, frame, *figures, text=text, claims=claims, verified=found)
         self._written[title] = path
-        self._tell(path, found, parts)
+        return functools.partial(self._tell, path, found, parts)
 
     def _tell(self, path: Path, found: Verification | None, parts: str) -> None:
         said = escape(f" {parts}" + (f" {found}" if found else "") + self._tell_left_out())
