@@ -137,6 +137,23 @@ def test_a_click_waits_for_what_the_click_before_it_began(tmp_path, monkeypatch)
     assert isinstance(compare.widget, Compare) and "one value" not in said(compare)
 
 
+def test_a_column_that_is_chosen_while_columns_are_looked_up_stays_chosen(bench, monkeypatch):
+    bench.chosen, compare = "Compare", bench.tabs["Compare"]
+    assert compare.by.value == "model"
+    choosing = threading.Thread(target=setattr, args=(compare.by, "value", "guidance_scale"))
+
+    def choose_meanwhile(frame):
+        choosing.start()
+        choosing.join(0.5)
+        return list_sides(frame)
+
+    monkeypatch.setattr("sdlab.widgets.workbench.column_tab.list_sides", choose_meanwhile)
+    compare.widget = None
+    compare.come_up()
+    choosing.join()
+    assert (compare.by.value, compare.left.value, compare.right.value) == ("guidance_scale", 1, 4)
+
+
 def test_where_there_is_no_picture_every_tab_says_so(tmp_path):
     bench = Workbench(tmp_path / "empty")
     for title in ("Grid", "Compare", "Judge", "Report"):

@@ -72,10 +72,10 @@ class ColumnTab(Tab):
 
         Where nothing is yet, it is what was chosen in this store before.
         """
-        frame, before, kept = self.read(), self.by.value, self._recall_choice()
+        frame, kept = self.read(), self._recall_choice()
         names = list_sides(frame)
         choices = [*self.besides, *zip(names, names)]
-        values = [value for _, value in choices]
+        values, before = [value for _, value in choices], self.by.value  # may be chosen meanwhile
         wanted = before if before in values else kept.get("by")
         with self._while_offering():
             self.by.options = choices
@@ -86,6 +86,10 @@ class ColumnTab(Tab):
             raise ValueError("These pictures differ in their seed alone: vary something else too.")
 
     def _offer_values(self, change: Any = None) -> None:
+        with self._turn:  # a click that is handled meanwhile takes the old values or the new ones
+            self._offer_values_now()
+
+    def _offer_values_now(self) -> None:
         values = []
         if self._shown is not None and self.by.value:
             values = distinct_values(self._shown, self.by.value)
