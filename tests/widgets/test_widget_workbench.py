@@ -84,6 +84,10 @@ def test_a_question_is_put_and_a_missing_one_is_asked_for(bench):
     click(find_button(judge, "Begin"))
     assert isinstance(judge.widget, Judge) and judge.widget.answers == ["0", "1", "2"]
     assert said(judge) == "" and judge.widget.total >= 8
+    judge.question.value = "How many tails?"  # heard after the click, or not yet asked
+    assert said(judge).startswith("“How many ears?” is asked below: “Begin” asks the question")
+    judge.question.value = "How many ears?"
+    assert said(judge) == ""
     judge.by.value = "model"
     judge.answers.value = ""
     click(find_button(judge, "Begin"))

@@ -192,10 +192,12 @@ def test_nobody_waits_for_a_report_that_is_being_written(bench, monkeypatch):
     choosing.join(60)
     assert not choosing.is_alive() and said(report) == "Writing…"
     click(report._write)  # is nothing now
+    report.heading.value = "Two"
     written.set()
     while report._writing:
         time.sleep(0.02)
     assert said(report).startswith("The report is at") and list(report._written) == ["One"]
+    assert "Its title is “One”, as when it was begun." in said(report)
 
 
 def test_a_report_shows_no_pictures_but_those_that_it_is_about(bench):

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 AS_CHOSEN, ASKED = ("the pictures chosen above", ""), "the pictures it was asked about"
 
 
+OTHER = "“{}” is asked below: “{}” asks the question that is filled in."
+
+
 class JudgeTab(ColumnTab):
     """A question about pictures, answered by eye."""
 
@@ -60,7 +63,7 @@ class JudgeTab(ColumnTab):
         )
         self.question.observe(self._offer_about, "value")
         for field in (self.question, self.answers):
-            field.observe(lambda _: self.forget_error(), "value")
+            field.observe(self._tell_other_question, "value")
         button = make_button(self.renews, self._judge, self, "Begins the round, or goes on with it")
         fields = self.earlier, self.question, self.answers, self.about
         super().__init__(self._read_about, choices, *fields, button)
@@ -110,6 +113,12 @@ class JudgeTab(ColumnTab):
         self.about.options = choices
         self.about.value = before if before in values else first
         self.about.layout.display = "" if raters else "none"
+
+    def _tell_other_question(self, _: Any = None) -> None:
+        """Says which button asks what is filled in while something else is asked below."""
+        asked, shown = self.question.value.strip(), self.widget and self.widget.question.strip()
+        other = asked and shown and asked != shown
+        self.say(OTHER.format(shorten_text(shown, 60), self.renews) if other else "")
 
     def _offer_earlier(self) -> None:
         """Offers the questions that were asked about pictures of this store, the last first."""

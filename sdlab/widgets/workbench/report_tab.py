@@ -301,10 +301,13 @@ class ReportTab(Tab):
         found = verify(frame, n) if n else None
         write_report(path, title, frame, *figures, text=text, claims=claims, verified=found)
         self._written[title] = path
-        return functools.partial(self._tell, path, found, parts)
+        return functools.partial(self._tell, path, title, found, parts)
 
-    def _tell(self, path: Path, found: Verification | None, parts: str) -> None:
-        said = escape(f" {parts}" + (f" {found}" if found else "") + self._tell_left_out())
+    def _tell(self, path: Path, title: str, found: Verification | None, parts: str) -> None:
+        other = (
+            f" Its title is “{title}”, as when it was begun." if title != self.heading.value else ""
+        )
+        said = escape(f"{other} {parts}" + (f" {found}" if found else "") + self._tell_left_out())
         href, name = escape(f"{VOILA * is_voila()}{path.as_posix()}"), escape(str(path))
         self._said.value = (
             '<div class="sdl-told" role="status">The report is at'
