@@ -116,10 +116,11 @@ class Kept:
         """Draws the picture in the notebook anew, wherever this widget is shown."""
         from IPython.display import HTML
 
-        shown = self.__dict__.get("_shown", ())
-        picture = HTML(self._picture()) if shown else None
-        for _, still in shown:
-            still.update(picture)
+        with self.__dict__.setdefault("_drawing", threading.RLock()):  # the last one is the newest
+            shown = self.__dict__.get("_shown", ())
+            picture = HTML(self._picture()) if shown else None
+            for _, still in shown:
+                still.update(picture)
 
     def refresh_soon(self) -> None:
         """Draws it anew when nothing has changed for a while."""

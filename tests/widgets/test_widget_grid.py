@@ -131,6 +131,61 @@ def results(tmp_path):
     )
 
 
+def meanwhile(monkeypatch, owner, name, work):
+    """Has another thread do that work while this one is in a function, the first time."""
+    known, other = getattr(owner, name), threading.Thread(target=work)
+
+    def call(*given, **named):
+        monkeypatch.setattr(owner, name, known)
+        made = known(*given, **named)
+        other.start()
+        other.join(0.5)
+        return made
+
+    monkeypatch.setattr(owner, name, call)
+    return other
+
+
+def test_an_opinion_that_comes_after_a_later_one_does_not_take_its_place(results):
+    grid, line = SeedGrid(results), {"kind": "rate", "cell": 0, "page": "x"}
+    for turn, rating in ((2, 4), (1, 3)):
+        grid._hear(None, {**line, "id": f"x{turn}", "turn": turn, "rating": rating}, [])
+    grid._hear(None, {**line, "id": "x0", "turn": 0, "verdict": "wrong"}, [])
+    assert grid.ratings == [[0, 4]] and grid.verdicts == [[0, "wrong"]]
+    grid._hear(None, {**line, "id": "x3", "turn": 3, "rating": 1}, [])
+    grid._hear(None, {**line, "page": "y", "id": "y0", "turn": 0, "rating": 2}, [])
+    assert grid.ratings == [[0, 2]]  # each page counts by itself
+
+
+def test_the_page_shows_what_is_in_view_when_two_threads_change_it(results, monkeypatch):
+    grid = SeedGrid(results)
+    rate = {"kind": "rate", "id": "a", "cell": 0, "verdict": "wrong"}
+    other = meanwhile(monkeypatch, grid, "in_view", lambda: grid._hear(None, rate, []))
+    grid.filters = {"verdict": "none"}
+    other.join()
+    assert grid.shown == grid.in_view() == list(range(1, len(results)))
+
+
+def test_the_picture_in_the_notebook_is_the_newest_when_two_threads_draw_it(results, monkeypatch):
+    grid, drawn = SeedGrid(results), []
+
+    class Still:
+        def update(self, picture_, **named):
+            drawn.append("six fingers" in picture_.data)
+
+    grid._shown = [(Still(), Still())]
+
+    def change():
+        grid.rate(0, starred=True, note="six fingers")
+        grid.refresh()
+
+    other = meanwhile(monkeypatch, grid, "_render", change)
+    grid.refresh()
+    other.join()
+    grid._waiting.cancel()
+    assert drawn == [False, True]
+
+
 # ---- places
 
 

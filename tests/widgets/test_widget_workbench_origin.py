@@ -16,6 +16,7 @@ from sdlab.watermark import embed_watermark
 from sdlab.widgets import Workbench
 from sdlab.widgets.inspector import work
 from sdlab.widgets.inspector.answer import write_answer, write_page
+from sdlab.widgets.workbench.beside import render_beside
 
 A1111 = "a cat\nSteps: 1, Sampler: Euler, CFG scale: 1, Seed: 0, Size: 64x64, Model: sd-v1-5"
 
@@ -51,6 +52,28 @@ def test_a_found_picture_is_compared_with_the_one_that_its_recipe_made_here(benc
     assert "press “Open it in the form” below" in said(tab)
     tab.widget.chosen = 1
     assert said(tab) == "" and list(tab._place.children) == [tab.widget]
+
+
+def test_what_a_comparison_showed_is_kept_for_its_picture_whichever_is_chosen_by_then(
+    bench, monkeypatch
+):
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    shutil.copy(bench.value["path"].iloc[0], "found.png")
+    Image.new("RGB", (300, 300)).save("other.png")
+    tab.widget.add(["found.png", "other.png"])
+    tab.widget.wait()
+
+    def choose_meanwhile(*given):
+        tab.widget.chosen = 1
+        return render_beside(*given)
+
+    monkeypatch.setattr("sdlab.widgets.workbench.origin_tab.render_beside", choose_meanwhile)
+    kept = []
+    monkeypatch.setattr(
+        tab.widget._work.kept, "keep_beside", lambda name, seen, repeated: kept.append(seen)
+    )
+    click(find_button(tab, "Compare with one made here"))
+    assert kept == [tab.widget._pictures[0].beside] and "identical" in kept[0]
 
 
 def copy_texts(path):

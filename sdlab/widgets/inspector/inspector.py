@@ -264,10 +264,10 @@ class WatermarkInspector(Panel):
         )
         self._tell()
 
-    def keep_beside(self) -> None:
-        """Shows what was seen when the chosen picture was set beside another, and keeps it."""
-        name = searched.name(self.picture, self._work.asked)
-        self._work.kept.keep_beside(name, self.picture.beside, self.picture.repeated)
+    def keep_beside(self, picture: Picture) -> None:
+        """Shows what was seen when one of its pictures was set beside another, and keeps it."""
+        name = searched.name(picture, self._work.asked)
+        self._work.kept.keep_beside(name, picture.beside, picture.repeated)
         self.compared += 1
 
     # What it looks like without a kernel

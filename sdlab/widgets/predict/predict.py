@@ -150,15 +150,19 @@ class Predict(Panel):
         ValueError
             It is none of the answers, the pupil has no name, or has answered already.
         """
+        self._say(answer, self.pupil)
+
+    def _say(self, answer: Any, pupil: str) -> None:
+        """Answers for that pupil, whoever is named by now."""
         word = put_in_words(answer).strip()
         if word not in self.answers:
             raise ValueError(f"answer={answer!r}: use {', '.join(map(repr, self.answers))}")
-        if not self.pupil.strip():
+        if not pupil.strip():
             raise ValueError("write who answers into the field `pupil` first: answers go by name")
         with self._lock:
-            if self.choice:
-                raise ValueError(f"{self.pupil} has answered {self.choice!r} already")
-            keep_answer(self.folder, self.pupil, self.question, word, group=self.group)
+            if said := find_answer(self.value, pupil):
+                raise ValueError(f"{pupil} has answered {said!r} already")
+            keep_answer(self.folder, pupil, self.question, word, group=self.group)
             self._look_up()
 
     def tabulate(self, *groups: str) -> pd.DataFrame:
@@ -223,10 +227,9 @@ class Predict(Panel):
     def _look_up(self) -> None:
         """Finds the pupil's answer; what is told before it is the question alone."""
         with self._lock, self.hold_sync():
-            value = self.value
-            own = value.loc[value["pupil"] == self.pupil.strip(), "answer"]
-            answer = own.iloc[-1] if len(own) else ""
-            self.choice, self.whose = answer, self.pupil
+            value, pupil = self.value, self.pupil
+            answer = find_answer(value, pupil)
+            self.choice, self.whose = answer, pupil
             self.right = self._right if answer else ""
             self.counts = count_answers(self.answers, value) if answer else []
         self.refresh_soon()
@@ -248,9 +251,9 @@ class Predict(Panel):
     def _on_answer(self, question: dict, buffers: list) -> None:
         repeat = self.is_repeat(question)  # not another pupil's answer, nor a second one
         if not repeat:
-            self.pupil = str(question.get("pupil", self.pupil))  # which may come by itself later
-        if not repeat and question["answer"] != self.choice:
-            self.say(question["answer"])
+            pupil = self.pupil = str(question.get("pupil", self.pupil))  # may come later by itself
+            if question["answer"] != find_answer(self.value, pupil):
+                self._say(question["answer"], pupil)
         if repeat and not self.choice:
             return self.answer(question, {"kind": "outdated"})
         self.answer_later(question, self._open_pictures)
@@ -302,6 +305,12 @@ def read_captions(captions: Iterable[str], frame: pd.DataFrame) -> list[str]:
     if len(texts) != len(frame):
         raise ValueError(f"{len(texts)} captions for {len(frame)} rows: give one for each row")
     return texts
+
+
+def find_answer(answers: pd.DataFrame, pupil: str) -> str:
+    """Finds what a pupil has answered; "" if nothing."""
+    own = answers.loc[answers["pupil"] == pupil.strip(), "answer"]
+    return own.iloc[-1] if len(own) else ""
 
 
 def read_choices(question: str, answers: Iterable[Any], right: Any) -> list[str]:

@@ -139,7 +139,8 @@ class GridView {
     if (i < 0 || i >= this.sight.places.at.length || this.pictures.state(i) !== THERE) return;
     const answered = this.marks.give(i, change);
     this.showMarks(i);
-    this.line.ask("rate", { cell: i, ...change }).then(() => {
+    const sent = { page: this.line.prefix, turn: this.line.count };
+    this.line.ask("rate", { cell: i, ...change, ...sent }).then(() => {
       answered();
       this.readMarks(i);
     });

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from ...results.grid import find_columns, require_pictures
 from ...results.shared import describe_constant
 from ...store.files import write_whole
 from ...store.opinions import MARKS, VERDICTS, tabulate_marks
-from ..panel import Panel, source, workers
+from ..panel import Panel, in_turn, source, workers
 from .cells import Cells
 from .export import KINDS, UNTITLED, Part, write_page
 from .looks import Looks
@@ -172,7 +171,7 @@ class SeedGrid(Panel):
         self._cells = Cells(frame, *job)
         self._news = JobNews(self, self.job, self._cells) if self.job else None
         self._variations, self._looks = Variations(self, self._cells), Looks(self._cells)
-        self._opining = threading.RLock()
+        self._rated: dict[tuple, int] = {}  # which of a page's opinions was the last of its kind
         self._view: Any = None
         self._code = -1, ""
         super().__init__(title=title, cell_px=cell_px, **self._lay_out(frame))
@@ -353,6 +352,7 @@ class SeedGrid(Panel):
             find_columns(self._cells.frame, name, "sort")
         return proposal["value"]
 
+    @in_turn
     def _rearrange(self, _: Any = None) -> None:
         """Sets the pictures in other rows and columns."""
         if (self._places.row.names, self._places.col.names) == (self.row, self.col):
@@ -376,6 +376,7 @@ class SeedGrid(Panel):
             )
         return where
 
+    @in_turn
     def _note_view(self, _: Any = None) -> None:
         view = self.in_view(), self.is_chosen
         if view != self._view:
@@ -458,17 +459,28 @@ class SeedGrid(Panel):
         self.open_in_form(question, lambda: self._cells.lend_request(cell))
 
     def _on_rate(self, question: dict, buffers: list) -> None:
-        said = {name: question[name] for name in MARKS if name in question}
-        if question.get("id") not in self._acted:  # a busy page asks again
-            self.rate(int(question["cell"]), **said)
-            self.is_repeat(question)  # only now: one that failed is to fail again
+        cell = int(question["cell"])
+        with self._turn:
+            if not self.was_done(question):  # a busy page asks again
+                said = {name: question[name] for name in MARKS if name in question}
+                self._rate_in_order(cell, said, question.get("page"), question.get("turn", 0))
+                self.note_done(question)  # only now: one that failed is to fail again
         self.answer(question, {"kind": "rated"})
+
+    def _rate_in_order(self, cell: int, said: dict, page: str | None, turn: int) -> None:
+        """Takes what a page says of a row but what it has said otherwise since, and came before."""
+        last = {name: (page, cell, name) for name in said}
+        newest = {name: said[name] for name, of in last.items() if self._rated.get(of, 0) <= turn}
+        if newest or not said:  # nothing said is an error
+            self.rate(cell, **newest)
+            self._rated |= {last[name]: turn for name in newest}
 
     def _on_vary(self, question: dict, buffers: list) -> None:
         cell = self._cells.require(question["cell"])
         self.answer(question, {"kind": "varying"})  # first: loading a model takes its time
         workers.submit(self.show_errors, lambda: self._variations.vary_once(cell))
 
+    @in_turn
     def _on_arrange(self, question: dict, buffers: list) -> None:
         side, columns = str(question["side"]), list(question["columns"])
         sides: dict[str, Any] = {"row": self.row, "col": self.col}
@@ -524,7 +536,7 @@ class SeedGrid(Panel):
         self._read_opinions()
 
     def _read_opinions(self) -> None:
-        with self._opining:  # the last to read is the last to tell, on whatever thread
+        with self._turn:  # the last to read is the last to tell, on whatever thread
             rows = self._cells.list_marks().items()
             found = {name: [[i, of[name]] for i, of in rows if name in of] for name in MARKS}
             self.starred = [i for i, _ in found["starred"]]

@@ -136,7 +136,7 @@ class OriginTab(Tab):
         shown = render_beside(picture, path, self.beside.label, own)
         self.say("")
         self._place.children = [ipywidgets.HTML(shown), self.widget]
-        self.widget.keep_beside()
+        self.widget.keep_beside(picture)  # another one may be chosen by now
         self.renew()
 
     def _test(self) -> None:
