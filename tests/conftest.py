@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import random
+import threading
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # libgomp spins when other work takes a core
@@ -218,6 +219,26 @@ def at_once(monkeypatch):
 
     monkeypatch.setattr(panel, "workers", Here())
     monkeypatch.setattr(panel, "lookers", Here())
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Has another thread do something while this one is in a function, the first time."""
+
+    def begin_in(owner, name, work, *given):
+        known, other = getattr(owner, name), threading.Thread(target=work, args=given)
+
+        def call(*given_, **named):
+            monkeypatch.setattr(owner, name, known)
+            made = known(*given_, **named)
+            other.start()
+            other.join(0.5)  # it may have to wait until this thread is ready
+            return made
+
+        monkeypatch.setattr(owner, name, call)
+        return other
+
+    return begin_in
 
 
 def draw_scene(*placed, ground="green"):

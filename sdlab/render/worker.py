@@ -105,7 +105,8 @@ class Task:
     cells : list of dict
         The fields of their recipes.
     alike : dict
-        {key: cells of the whole plan that can share a batch with it}
+        {key: cells of the plan that can share a batch with it; on a processor no more than it is
+        given at a time}
     options : Options
     inputs : dict
         {name: PNG} of input pictures.

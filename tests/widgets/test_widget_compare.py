@@ -6,7 +6,6 @@ import io
 import itertools
 import json
 import re
-import threading
 from html.parser import HTMLParser
 
 import numpy as np
@@ -305,22 +304,11 @@ def test_each_rater_has_votes_of_their_own(frame):
     assert "rater='ann'" in ann.code and "rater" not in shown(frame).code
 
 
-def test_a_vote_heard_while_another_rater_s_pairs_are_laid_out_is_nobody_s(frame, monkeypatch):
+def test_a_vote_heard_while_another_rater_s_pairs_are_laid_out_is_nobody_s(frame, meanwhile):
     """Of one page, a name may be heard on one thread and a vote after it on another."""
     widget = shown(frame, blind=True, rater="ann")
-    voting = threading.Thread(
-        target=widget._hear,
-        args=(None, {"kind": "vote", "id": "v", "n": 0, "deal": widget.deal, "vote": "left"}, []),
-    )
-    count = widget._count_unnamed
-
-    def vote_meanwhile():
-        monkeypatch.setattr(widget, "_count_unnamed", count)
-        voting.start()
-        voting.join(0.5)
-        count()
-
-    monkeypatch.setattr(widget, "_count_unnamed", vote_meanwhile)
+    vote = {"kind": "vote", "id": "v", "n": 0, "deal": widget.deal, "vote": "left"}
+    voting = meanwhile(widget, "_count_unnamed", widget._hear, None, vote, [])
     widget.rater = "bob"
     voting.join()
     assert widget._votes.opinions.votes().empty and widget.sent[-1][0]["kind"] == "outdated"
@@ -336,7 +324,7 @@ def test_a_vote_under_a_name_that_is_heard_later_is_nobody_s(frame):
     assert asked(widget, "vote", n=0, vote="left", rater=" ann ")[0]["kind"] == "pair"
 
 
-def test_what_all_have_said_is_not_told_to_who_votes_blind_meanwhile(frame, monkeypatch):
+def test_what_all_have_said_is_not_told_to_who_votes_blind_meanwhile(frame, meanwhile):
     first, second = (shown(frame, blind=True, rater=rater) for rater in ("ann", "bob"))
     for widget in (first, second):
         for n in range(len(widget.voted)):
@@ -344,16 +332,7 @@ def test_what_all_have_said_is_not_told_to_who_votes_blind_meanwhile(frame, monk
         asked(widget, "reveal")
     first._share()
     assert first.tally
-    changing = threading.Thread(target=setattr, args=(first, "rater", "cleo"))
-    known = compares.tell_all
-
-    def change_meanwhile(*given):
-        monkeypatch.setattr(compares, "tell_all", known)
-        changing.start()
-        changing.join(0.5)
-        return known(*given)
-
-    monkeypatch.setattr(compares, "tell_all", change_meanwhile)
+    changing = meanwhile(compares, "tell_all", setattr, first, "rater", "cleo")
     first._share()
     changing.join()
     assert first.secret and first.tally == [] and first.outcome == ""

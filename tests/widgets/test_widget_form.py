@@ -17,6 +17,7 @@ from sdlab.progress import Progress
 from sdlab.recipe.request import FIELDS
 from sdlab.render.job import _stop_all
 from sdlab.widgets import SweepForm
+from sdlab.widgets.sweep_form import form_fields
 from sdlab.widgets.sweep_form.field_text import AXES, read_line, write_line
 from sdlab.widgets.sweep_form.fields import FOLDS
 from sdlab.widgets.sweep_form.form_fields import ahead
@@ -262,30 +263,17 @@ def test_what_is_no_store_model_or_axis_is_refused_at_once(tmp_path, given, erro
         SweepForm(**{"store": tmp_path} | given)
 
 
-def test_what_is_typed_while_rows_and_columns_are_offered_is_read(form, monkeypatch):
-    from sdlab.widgets.sweep_form import form_fields
-
-    offer, typing = form_fields.offer_names, []
-
-    def type_meanwhile(*given):
-        if not typing:
-            typing.append(threading.Thread(target=write_prompt))
-            typing[0].start()
-            typing[0].join(0.5)
-        return offer(*given)
-
-    def write_prompt():
-        form.fields["prompt"].value = "a green dog"
-
-    monkeypatch.setattr(form_fields, "offer_names", type_meanwhile)
+def test_what_is_typed_while_rows_and_columns_are_offered_is_read(form, meanwhile):
+    prompt = form.fields["prompt"]
+    typing = meanwhile(form_fields, "offer_names", setattr, prompt, "value", "a green dog")
     form.fields["seed"].value = "1-3"
     assert form.wait(120)
-    typing[0].join()
+    typing.join()
     assert form.wait(120)
     assert {request.prompt for request in form.value} == {"a green dog"} and len(form.value) == 3
 
 
-def test_who_hears_that_a_job_runs_may_wait_for_who_waits_for_the_form(form, monkeypatch):
+def test_who_hears_that_a_job_runs_may_wait_for_who_waits_for_the_form(form):
     form.fields["num_inference_steps"].value = "1"
     assert form.wait(120)
 

@@ -131,21 +131,6 @@ def results(tmp_path):
     )
 
 
-def meanwhile(monkeypatch, owner, name, work):
-    """Has another thread do that work while this one is in a function, the first time."""
-    known, other = getattr(owner, name), threading.Thread(target=work)
-
-    def call(*given, **named):
-        monkeypatch.setattr(owner, name, known)
-        made = known(*given, **named)
-        other.start()
-        other.join(0.5)
-        return made
-
-    monkeypatch.setattr(owner, name, call)
-    return other
-
-
 def test_an_opinion_that_comes_after_a_later_one_does_not_take_its_place(results):
     grid, line = SeedGrid(results), {"kind": "rate", "cell": 0, "page": "x"}
     for turn, rating in ((2, 4), (1, 3)):
@@ -157,16 +142,16 @@ def test_an_opinion_that_comes_after_a_later_one_does_not_take_its_place(results
     assert grid.ratings == [[0, 2]]  # each page counts by itself
 
 
-def test_the_page_shows_what_is_in_view_when_two_threads_change_it(results, monkeypatch):
+def test_the_page_shows_what_is_in_view_when_two_threads_change_it(results, meanwhile):
     grid = SeedGrid(results)
     rate = {"kind": "rate", "id": "a", "cell": 0, "verdict": "wrong"}
-    other = meanwhile(monkeypatch, grid, "in_view", lambda: grid._hear(None, rate, []))
+    other = meanwhile(grid, "in_view", grid._hear, None, rate, [])
     grid.filters = {"verdict": "none"}
     other.join()
     assert grid.shown == grid.in_view() == list(range(1, len(results)))
 
 
-def test_the_picture_in_the_notebook_is_the_newest_when_two_threads_draw_it(results, monkeypatch):
+def test_the_picture_in_the_notebook_is_the_newest_when_two_threads_draw_it(results, meanwhile):
     grid, drawn = SeedGrid(results), []
 
     class Still:
@@ -179,7 +164,7 @@ def test_the_picture_in_the_notebook_is_the_newest_when_two_threads_draw_it(resu
         grid.rate(0, starred=True, note="six fingers")
         grid.refresh()
 
-    other = meanwhile(monkeypatch, grid, "_render", change)
+    other = meanwhile(grid, "_render", change)
     grid.refresh()
     other.join()
     grid._waiting.cancel()

@@ -3,7 +3,6 @@
 import ast
 import io
 import json
-import threading
 from collections import Counter
 from itertools import pairwise
 
@@ -274,22 +273,10 @@ def test_a_message_that_comes_twice_or_late_counts_once(frame):
     assert len(widget.value) == 1
 
 
-def test_an_answer_heard_while_another_rater_s_round_begins_is_nobody_s(frame, monkeypatch):
+def test_an_answer_heard_while_another_rater_s_round_begins_is_nobody_s(frame, meanwhile):
     widget = shown(frame, rater="ann")
-    place = {"n": 0, "deal": widget.deal}
-    answering = threading.Thread(
-        target=widget._hear,
-        args=(None, {"kind": "answer", "id": "a", **place, "answer": "yes", "seconds": 1}, []),
-    )
-    count = widget._count
-
-    def answer_meanwhile():
-        monkeypatch.setattr(widget, "_count", count)
-        answering.start()
-        answering.join(0.5)
-        count()
-
-    monkeypatch.setattr(widget, "_count", answer_meanwhile)
+    answer = {"kind": "answer", "id": "a", "n": 0, "deal": widget.deal, "answer": "yes"}
+    answering = meanwhile(widget, "_count", widget._hear, None, answer | {"seconds": 1}, [])
     widget.rater = "bob"
     answering.join()
     assert widget.done == 0 and widget.value.empty

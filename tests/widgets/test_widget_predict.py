@@ -71,48 +71,23 @@ def test_an_answer_reveals_the_pictures_and_the_right_one_and_is_final(ask):
     assert widget.static().count("<img") == 2
 
 
-def answer_meanwhile(monkeypatch, widget, first, other):
-    """Does the first; while it reads the answers, another thread does the other. Returns names."""
-    reads, known = [], predict.read_answers
-    others = threading.Thread(target=other)
-
-    def read(*given):
-        if not reads:
-            reads.append(1)
-            found = known(*given)
-            others.start()
-            others.join(0.5)
-            return found
-        return known(*given)
-
-    monkeypatch.setattr(predict, "read_answers", read)
-    first()
-    others.join()
-    return sorted(widget.value["pupil"])
-
-
-def test_an_answer_is_kept_though_its_pupil_s_name_is_being_looked_up(ask, monkeypatch):
+def test_an_answer_is_kept_though_its_pupil_s_name_is_being_looked_up(ask, meanwhile):
     widget = ask(pupil="ann")
     hear(widget, "answer", answer="paler", pupil="ann")
     answer = {"kind": "answer", "id": "b", "answer": "paler", "pupil": "bob"}  # as ann did
-    named = answer_meanwhile(
-        monkeypatch,
-        widget,
-        lambda: setattr(widget, "pupil", "bob"),
-        lambda: widget._hear(None, answer, []),
-    )
-    assert named == ["ann", "bob"] and (widget.whose, widget.choice) == ("bob", "paler")
+    answering = meanwhile(predict, "read_answers", widget._hear, None, answer, [])
+    widget.pupil = "bob"
+    answering.join()
+    assert sorted(widget.value["pupil"]) == ["ann", "bob"]
+    assert (widget.whose, widget.choice) == ("bob", "paler")
 
 
-def test_an_answer_is_its_pupil_s_whatever_name_is_heard_meanwhile(ask, monkeypatch):
+def test_an_answer_is_its_pupil_s_whatever_name_is_heard_meanwhile(ask, meanwhile):
     widget = ask(pupil="")
-    named = answer_meanwhile(
-        monkeypatch,
-        widget,
-        lambda: hear(widget, "answer", answer="paler", pupil="ann"),
-        lambda: setattr(widget, "pupil", "an"),
-    )
-    assert named == ["ann"]
+    naming = meanwhile(predict, "read_answers", setattr, widget, "pupil", "an")
+    hear(widget, "answer", answer="paler", pupil="ann")
+    naming.join()
+    assert widget.value["pupil"].tolist() == ["ann"]
 
 
 def test_an_answer_that_comes_twice_is_no_error_and_nobody_elses(ask):

@@ -14,6 +14,7 @@ from sdlab import Request, Store, run, sweep
 from sdlab.widgets import Compare, Judge, SeedGrid, SweepForm, WatermarkInspector, Workbench
 from sdlab.widgets.forms import find_form
 from sdlab.widgets.sweep_form.form_fields import ahead
+from sdlab.widgets.workbench import column_tab
 from sdlab.widgets.workbench.column_tab import list_sides
 
 
@@ -141,17 +142,10 @@ def test_a_click_waits_for_what_the_click_before_it_began(tmp_path, monkeypatch)
     assert isinstance(compare.widget, Compare) and "one value" not in said(compare)
 
 
-def test_a_column_that_is_chosen_while_columns_are_looked_up_stays_chosen(bench, monkeypatch):
+def test_a_column_that_is_chosen_while_columns_are_looked_up_stays_chosen(bench, meanwhile):
     bench.chosen, compare = "Compare", bench.tabs["Compare"]
     assert compare.by.value == "model"
-    choosing = threading.Thread(target=setattr, args=(compare.by, "value", "guidance_scale"))
-
-    def choose_meanwhile(frame):
-        choosing.start()
-        choosing.join(0.5)
-        return list_sides(frame)
-
-    monkeypatch.setattr("sdlab.widgets.workbench.column_tab.list_sides", choose_meanwhile)
+    choosing = meanwhile(column_tab, "list_sides", setattr, compare.by, "value", "guidance_scale")
     compare.widget = None
     compare.come_up()
     choosing.join()

@@ -200,6 +200,16 @@ def test_nobody_waits_for_a_report_that_is_being_written(bench, monkeypatch):
     assert "Its title is “One”, as when it was begun." in said(report)
 
 
+def test_what_cannot_be_told_of_a_report_does_not_end_the_writing_of_others(bench, monkeypatch):
+    bench.chosen, report = "Report", bench.tabs["Report"]
+    with monkeypatch.context() as patched:
+        patched.setattr(report, "_tell_left_out", lambda: 1 / 0)
+        write(report, "One")
+        assert "division by zero" in said(report)
+    write(report, "Two")
+    assert said(report).startswith("The report is at")
+
+
 def test_a_report_shows_no_pictures_but_those_that_it_is_about(bench):
     bench.chosen = "Grid"
     form, report = bench.tabs["Sweep"].form, bench.tabs["Report"]

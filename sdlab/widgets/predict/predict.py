@@ -150,20 +150,21 @@ class Predict(Panel):
         ValueError
             It is none of the answers, the pupil has no name, or has answered already.
         """
-        self._say(answer, self.pupil)
+        pupil = self.pupil
+        with self._lock:
+            self._say(answer, pupil, find_answer(self.value, pupil))
 
-    def _say(self, answer: Any, pupil: str) -> None:
-        """Answers for that pupil, whoever is named by now."""
+    def _say(self, answer: Any, pupil: str, said: str) -> None:
+        """Answers for that pupil, who said that before, whoever is named by now."""
         word = put_in_words(answer).strip()
         if word not in self.answers:
             raise ValueError(f"answer={answer!r}: use {', '.join(map(repr, self.answers))}")
         if not pupil.strip():
             raise ValueError("write who answers into the field `pupil` first: answers go by name")
-        with self._lock:
-            if said := find_answer(self.value, pupil):
-                raise ValueError(f"{pupil} has answered {said!r} already")
-            keep_answer(self.folder, pupil, self.question, word, group=self.group)
-            self._look_up()
+        if said:
+            raise ValueError(f"{pupil} has answered {said!r} already")
+        keep_answer(self.folder, pupil, self.question, word, group=self.group)
+        self._look_up()
 
     def tabulate(self, *groups: str) -> pd.DataFrame:
         """Counts how many gave each answer, also those that nobody gave; before any, it is empty.
@@ -252,8 +253,10 @@ class Predict(Panel):
         repeat = self.is_repeat(question)  # not another pupil's answer, nor a second one
         if not repeat:
             pupil = self.pupil = str(question.get("pupil", self.pupil))  # may come later by itself
-            if question["answer"] != find_answer(self.value, pupil):
-                self._say(question["answer"], pupil)
+            with self._lock:
+                said = find_answer(self.value, pupil)
+                if question["answer"] != said:
+                    self._say(question["answer"], pupil, said)
         if repeat and not self.choice:
             return self.answer(question, {"kind": "outdated"})
         self.answer_later(question, self._open_pictures)

@@ -282,9 +282,9 @@ class ReportTab(Tab):
         try:
             tell = work()
         except Exception as error:
-            tell = functools.partial(self.say, str(error) or type(error).__name__, "error")
+            tell = functools.partial(self.say_error, error)
         with self._turn:
-            tell()
+            self.try_to(tell)  # which asks the other tabs, and the store
             self._writing = False
 
     def _make(

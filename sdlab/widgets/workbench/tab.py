@@ -178,13 +178,16 @@ class Tab(ipywidgets.VBox):
         self._wrong = kind == "error"
         self._said.value = render_message(text, kind, f"sdl-tab-{self.title}")
 
+    def say_error(self, error: Exception) -> None:
+        self.say(str(error) or type(error).__name__, "error")
+
     def try_to(self, work: Callable[[], Any]) -> None:
         """Does it; what goes wrong is said in the tab, as a traceback would land nowhere."""
         with self._turn:
             try:
                 work()
             except Exception as error:
-                self.say(str(error) or type(error).__name__, "error")
+                self.say_error(error)
 
 
 def make_button(

@@ -223,10 +223,10 @@ class Workbench(Kept, ipywidgets.VBox):
         self._sweep.form.show_filled()  # it was out of view before
 
     def _come_up(self, change: Any) -> None:
-        left = self.tabs[change["old"] if change["name"] == "chosen" else self.chosen]
-        left.forget_error()
-        if change["name"] == "chosen":
-            left.forget_still()
+        turned = change["name"] == "chosen"
+        self.tabs[change["old"] if turned else self.chosen].forget_error()
+        if turned:
+            self.tabs[change["old"]].forget_still()
         elif change["new"] != LAST:
             for tab in self.tabs.values():
                 tab.behind = False
