@@ -437,7 +437,8 @@ def _stop_all(*_: Any) -> None:
 
 def _stop_if_interrupted(result: Any) -> None:
     """Stops the jobs after a cell that an interrupt ended, whatever was raised because of it."""
-    error, known = result.error_in_exec, set[int]()
+    error = result.error_in_exec or result.error_before_exec  # the latter between two statements
+    known: set[int] = set()
     while error is not None and id(error) not in known:
         if isinstance(error, KeyboardInterrupt):
             return _stop_all()

@@ -1,6 +1,7 @@
 """Several jobs of one Python: which renders, which waits for it, and what an interrupt of a kernel stops."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 from jupyter_client.manager import start_new_kernel
@@ -8,6 +9,7 @@ from jupyter_client.manager import start_new_kernel
 from sdlab import Job, Request, sweep
 from sdlab.models import pipeline
 from sdlab.models.resolve import native
+from sdlab.render import job as job_room
 from sdlab.render import sketch
 from sdlab.render.job import load_early
 
@@ -75,6 +77,17 @@ plan = sweep(Request(prompt="a cat", num_inference_steps=999), seed=range(40))
 for name in ("a", "b"):  # of the first one nobody keeps the name
     job = Job(plan, name, progress=False)
 """
+
+
+@pytest.mark.parametrize("place", ["error_in_exec", "error_before_exec"])
+def test_an_interrupt_between_two_statements_is_one_too(monkeypatch, place):
+    stopped = []
+    monkeypatch.setattr(job_room, "_stop_all", lambda: stopped.append(True))
+    errors = dict.fromkeys(("error_in_exec", "error_before_exec"))
+    job_room._stop_if_interrupted(SimpleNamespace(**errors | {place: ValueError()}))
+    assert stopped == []
+    job_room._stop_if_interrupted(SimpleNamespace(**errors | {place: KeyboardInterrupt()}))
+    assert stopped == [True]
 
 
 BUSY = "print('busy', flush=True)\nimport time; time.sleep(100)"
