@@ -20,6 +20,7 @@ pytest.importorskip("distributed", reason="needs sdlab[cluster]")
 import dask
 from conftest import write_pipeline
 from distributed import Client, LocalCluster, WorkerPlugin
+from distributed import Event as Signal
 
 from sdlab import MODELS, GenerationError, Job, Model, Request, Store, run, sweep
 from sdlab.render import cluster as clusters
@@ -243,6 +244,7 @@ def hang_at_a_step():
     known = worker.tell_progress
 
     def begin(task, progress):
+        Signal("begun").set()
         tell = known(task, progress)
 
         def tell_and_stop():
@@ -258,12 +260,27 @@ def hang_at_a_step():
     worker.tell_progress = begin
 
 
+def begin_second():
+    """Has a worker's first task wait for another's: it could do all of them before that is ready."""
+    from sdlab.render import worker
+
+    known = worker.tell_progress
+
+    def begin(task, progress):
+        worker.tell_progress = known
+        assert Signal("begun").wait(60)
+        return known(task, progress)
+
+    worker.tell_progress = begin
+
+
 def test_a_worker_that_hangs_is_restarted_and_its_batch_is_done_elsewhere(
     client, cells, alone, tmp_path, impatience
 ):
     await_workers(client)
-    (first, pid), *_ = client.run(os.getpid).items()
+    (first, pid), (second, _) = client.run(os.getpid).items()
     client.run(hang_at_a_step, workers=[first])
+    client.run(begin_second, workers=[second])
     with pytest.warns(UserWarning, match=f"a worker hangs: {first}: it has told of no step for"):
         found = run(cells, tmp_path, batch_size=4, cluster=client, progress=False)
     require_same(found, alone)
