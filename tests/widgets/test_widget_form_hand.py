@@ -330,6 +330,20 @@ def test_columns_that_were_chosen_for_one_run_hide_no_picture_of_the_next(tmp_pa
     assert form._wanted[form._col] == "guidance_scale"
 
 
+def test_sides_that_are_laid_out_late_do_not_bring_back_the_run_before(tmp_path):
+    """As on a slow machine: columns are chosen, and Run is clicked before they are there."""
+    form = filled(SweepForm(sweep(CIRCLE, guidance_scale=[1, 4]), tmp_path))
+    before = form.run()
+    before.wait(60)
+    filled(form, seed="0-3")
+    job = form.run()
+    form._try_to_arrange(before, dict(form._wanted))
+    assert form.job is job and len(form.grid.captions) == 16
+    form._try_to_arrange(job, dict(form._wanted))
+    assert len(form.grid.captions) == 16
+    job.wait(60)
+
+
 def test_rows_and_columns_are_changed_without_another_run(tmp_path, monkeypatch):
     form = filled(SweepForm(sweep(CIRCLE, seed=range(2)), tmp_path))
     job = form.run()

@@ -185,13 +185,13 @@ class SweepForm(FilledForm):
         with self._lock:
             self._offer_names(list_varying(job.requests), list_columns(job.requests))
         try:
-            self._grid_of(job)
+            self._grid_of(job, begins=True)
         except ValueError:
             job.stop()
             forget_run(self.store)
             raise
         with self._lock:
-            self.job, self._trouble, self._ended = job, "", ""
+            self._trouble = self._ended = ""
         self.running = True  # who hears of it may wait for somebody who waits for the lock
         with self._lock:
             self._show(self.status, self.errors)
@@ -257,13 +257,16 @@ class SweepForm(FilledForm):
 
     # Its pictures
 
-    def _grid_of(self, job: Job) -> None:
-        """Puts the job's grid in the place of the last one."""
+    def _grid_of(self, job: Job, *, begins: bool = False) -> None:
+        """Puts a grid of the job, which begins or is the last, in the place of the last grid."""
         grid = SeedGrid(job, **self._sides())
         grid.own_form = self.open_recipe
         grid.observe(lambda _: self.refresh_soon(), ["where", "only_starred", "starred", "ratings"])
         grid.observe(self._name_chosen, ["focused", "captions"])
         with self._lock:
+            self.job = job if begins else self.job
+            if job is not self.job:
+                return  # sides that were chosen for the run before
             self.grid = grid
             self._name_chosen()
             self._place.children = [self._vary, grid]
