@@ -1,11 +1,12 @@
-"""Finds out how this machine computes a model fastest: number format, memory format and lanes.
+"""Finds out how this machine computes a model fastest: formats, convolutions and lanes.
 
 What a processor says that it can do does not tell how fast it does it: some with AMX compute
 float16 more slowly than float32, and some cards are slower with channels last. So what a block of
 the model's own width takes is measured once in each way, and the times kept in the user's cache
 folder, for each device, version of torch and width: the same machine always chooses the same. Each
 choice can change a picture's last bits; none is part of a key, all are recorded with each picture
-(`dtype`, `memory_format`, `threads`, `batch_size`), and `run(..., dtype=...)` decides the first.
+(`dtype`, `memory_format`, `winograd`, `threads`, `batch_size`), and `run(..., dtype=...)` decides
+the first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ SD_WIDTH = 320  # channels of Stable Diffusion's first block
 FORMATS = ("float32", "float16", "bfloat16")  # the most exact first
 WORTH = 1.15  # times as fast is what a less exact format, or another split than usual, has to be
 HOPELESS = 3  # times as long as another: not timed twice
+WAYS = ("direct", "winograd")  # to convolve
 RUNS = 2  # after the first, which takes longer
 WIDE_LANES = 4  # usually, as each lane of a wide network takes its own memory
 TIMES = CACHE.with_name("speed.json")
@@ -60,10 +62,25 @@ def dtype_for(device: str, layout: Layout) -> str:
 
 @functools.cache
 def memory_format_here(device: str, channels: int, dtype: str) -> str:
-    """Chooses the faster of torch's memory formats, by its name."""
+    """Chooses the faster of torch's memory formats, by its name; NNPACK's is contiguous."""
+    if winograd_here(device, channels, dtype):
+        return "contiguous_format"
     orders = list_orders(device, channels, dtype)
     ways = [f"{dtype} {order}" for order in orders]
     return choose_way(recall_times(f"memory format of {dtype}", device, channels, ways)).split()[1]
+
+
+@functools.cache
+def winograd_here(device: str, channels: int, dtype: str) -> bool:
+    """Chooses whether large convolutions are computed by Winograd's algorithm (see `winograd`)."""
+    from .winograd import is_there
+
+    if (device, dtype) != ("cpu", "float32") or channels < NARROW or not is_there():
+        return False
+    name = f"{describe_device(device)}, {channels} channels, convolution"
+    measure = functools.partial(time_ways, WAYS, functools.partial(time_convolution, channels))
+    times = recall(name, measure, lambda kept: set(kept) == set(WAYS))
+    return choose_way({way: times[way] for way in WAYS}) == "winograd"
 
 
 @functools.cache
@@ -205,9 +222,7 @@ def time_block(device: str, channels: int, dtype: str, order: str) -> float:
     """Times a residual block with a transformer, in seconds that other programs do not take."""
     import torch
 
-    clock = time.thread_time
-    if device != "cpu" or time.get_clock_info("thread_time").resolution > 1e-5:  # Windows
-        clock = time.perf_counter
+    clock = choose_clock(device)
     rows, side = (16, 16) if channels < NARROW else (2, 16)
     if has_own_memory(device):
         rows, side = 16, 64
@@ -224,6 +239,32 @@ def time_block(device: str, channels: int, dtype: str, order: str) -> float:
         compute_block(picture, kernel, square, wide)
         finish_calls(device)
         return clock() - start
+
+
+def time_convolution(channels: int, way: str) -> float:
+    """Times a convolution of one row on one thread, in seconds that other programs do not take."""
+    import torch
+
+    from .winograd import Winograd
+
+    clock = choose_clock("cpu")
+    given = torch.full((1, channels, 64, 64), 0.01)  # as Stable Diffusion's latents at 512x512
+    weight = torch.full((channels, channels, 3, 3), 0.01)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        with torch.inference_mode(), Winograd() if way == "winograd" else nullcontext():
+            begun = clock()
+            torch.conv2d(given, weight, None, (1, 1), (1, 1), (1, 1), 1)
+            return clock() - begun
+    finally:
+        torch.set_num_threads(threads)
+
+
+def choose_clock(device: str) -> Callable[[], float]:
+    """Chooses the clock of a thread, or that on the wall where there is no exact one."""
+    coarse = time.get_clock_info("thread_time").resolution > 1e-5  # Windows
+    return time.perf_counter if coarse or device != "cpu" else time.thread_time
 
 
 def compute_block(picture: Any, kernel: Any, square: Any, wide: Any) -> Any:

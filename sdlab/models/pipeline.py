@@ -22,7 +22,7 @@ from .configuration import read_json
 from .exchange import OwnParts, add_words, exchange_parts
 from .fit import find_class, require_weights_fit
 from .locate import name_tokenizer, tell_variant
-from .machine import dtype_for, lanes_here, memory_format_here, read_processor_name
+from .machine import dtype_for, lanes_here, memory_format_here, read_processor_name, winograd_here
 from .memory import LEVELS, has_own_memory, release, settle, split_rows, tile_vae
 from .quiet import silence_libraries
 from .resolve import Model, Native, Swaps
@@ -44,6 +44,8 @@ class Loaded:
         Batches at a time, and the processor threads of each.
     own : OwnParts
         What it came with, in whose place other parts may stand; nothing of a call's.
+    winograd : bool
+        Whether large convolutions are computed by Winograd's algorithm.
     """
 
     pipe: Any
@@ -55,6 +57,7 @@ class Loaded:
     own: OwnParts
     memory: str = "auto"
     compiled: bool = False
+    winograd: bool = False
     call: Call | None = None  # of diffusers', where sdlab has no loop of its own
 
     def choose_task(self, request: Request) -> Task:
@@ -82,7 +85,8 @@ class Loaded:
             self.pipe.unet.forward = split_rows(self.pipe.unet.forward)
         if LEVELS[memory].side_by_side:
             return self
-        return dataclasses.replace(self, memory=memory, lanes=1, threads=self.lanes * self.threads)
+        threads = self.lanes * self.threads
+        return dataclasses.replace(self, memory=memory, lanes=1, threads=threads, winograd=False)
 
     def compile(self, wanted: bool) -> Loaded:
         """Has the UNet compiled at its next call, or computed as it is."""
@@ -93,7 +97,7 @@ class Loaded:
             unet._compiled_call_impl = None  # torch has no other way back
         elif unet._compiled_call_impl is None:
             unet.compile(dynamic=False, fullgraph=True)  # or torch quietly leaves parts as they are
-        return dataclasses.replace(self, compiled=wanted)
+        return dataclasses.replace(self, compiled=wanted, winograd=self.winograd and not wanted)
 
     def scheduler(self, name: str) -> Any:
         """Makes a new scheduler of that name and its options (see `make_scheduler`)."""
@@ -203,7 +207,8 @@ def read(model: Model, device: str, dtype: str) -> Loaded:
     for part in (pipe.unet, pipe.vae):
         part.to(memory_format=getattr(torch, memory_format))
     lanes, threads = lanes_here(device, channels, dtype)
-    return Loaded(pipe, device, dtype, memory_format, lanes, threads, OwnParts.of(pipe))
+    own, winograd = OwnParts.of(pipe), winograd_here(device, channels, dtype)
+    return Loaded(pipe, device, dtype, memory_format, lanes, threads, own, winograd=winograd)
 
 
 def freeze_weights(pipe: Any) -> None:

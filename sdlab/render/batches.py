@@ -240,6 +240,7 @@ class Lanes(Errand):
         Latents that are there already are taken as they were made.
         """
         like = {name: getattr(loaded, name) for name in ("device", "dtype", "memory_format")}
+        like["winograd"] = loaded.winograd or None
         plan, made = self.alike[cell.key], self.latents.recall_size(cell, **like)
         if has_own_memory(loaded.device):
             limit = read_limit(self.options.memory)
@@ -450,6 +451,7 @@ def record_facts(
         "threads": loaded.threads,
         "memory_format": loaded.memory_format,
         "compiled": loaded.compiled or None,
+        "winograd": loaded.winograd or None,
         "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
         **machine_facts(),
     }

@@ -20,7 +20,14 @@ import psutil
 
 from ..models.checkpoint import CONFIGS
 from ..models.free import find_free
-from ..models.machine import NARROW, dtype_for, dtype_here, lanes_here, memory_format_here
+from ..models.machine import (
+    NARROW,
+    dtype_for,
+    dtype_here,
+    lanes_here,
+    memory_format_here,
+    winograd_here,
+)
 from ..models.memory import LEVELS, Footing, has_own_memory, read_limit
 from ..models.pipeline import Loaded, device_here, is_loaded, unload
 from ..models.resolve import Native, native, resolve
@@ -315,7 +322,8 @@ def estimate(
     -------
     Estimate
         Its `.frame` has a row for each model, size and level: `model, height, width, device, dtype,
-        memory_format, memory`, the `lanes` that compute batches at a time, the `threads` of each
+        memory_format, winograd` (whether large convolutions are computed by Winograd's algorithm),
+        `memory`, the `lanes` that compute batches at a time, the `threads` of each
         and the `batch_size` with which the level would begin, bytes for `weights` and for
         `activations`, bytes that are `free`, whether that `fits`, whether `run` would begin here
         (`begins`; where nothing fits, it warns and tries the lowest level, or refuses if the
@@ -347,8 +355,8 @@ def estimate(
         known["memory_format"] = "contiguous_format" if sizes.alone else order
         levels = compare_levels(sizes, size, device, form, memory, room, plan)
         rows += [known | level for level in levels]
-    columns = "model height width device dtype memory_format memory lanes threads batch_size"
-    sums = "weights activations free fits begins advice"
+    columns = "model height width device dtype memory_format winograd memory lanes threads"
+    sums = "batch_size weights activations free fits begins advice"
     named = [*columns.split(), *sums.split()]
     return Estimate(pandas.DataFrame(rows, columns=named).convert_dtypes())
 
@@ -359,6 +367,7 @@ def compare_levels(
     """Compares the levels for so many pictures (height, width), a row each."""
     first = begin_footing(memory)
     limit = read_limit(memory)
+    quick = not model.alone and winograd_here(device, model.unet_width, dtype)
     if not has_own_memory(device) or limit:
         first = descend(model, size, device, dtype, first, room, plan)[0]
     for level in LEVELS:
@@ -369,6 +378,7 @@ def compare_levels(
         small = size[0] // model.factor, size[1] // model.factor
         lanes, threads, _ = share_cores(model, small, device, dtype, footing, plan)
         yield dict(
+            winograd=(quick and LEVELS[level].side_by_side) or None,
             memory=level,
             lanes=lanes,
             threads=threads,

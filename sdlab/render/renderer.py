@@ -24,6 +24,7 @@ from ..models.loras import find_encoders
 from ..models.memory import copy_in_float32, has_own_memory
 from ..models.packing import Packed
 from ..models.pipeline import Loaded
+from ..models.winograd import Winograd
 from ..recipe.request import Recipe
 from ..watermark.dwtdct import embed_watermark
 from ..watermark.payloads import find_payload
@@ -106,12 +107,14 @@ class Renderer:
         """
         full = [min(i, len(requests) - 1) for i in range(self.batch_size(requests[0]))]
         directions: list[torch.Tensor] = []
-        if latents is None:
-            look = partial(note_direction, directions, watch)
-            batch = self._denoise([requests[i] for i in full], on_step, look, blend)
-        else:
-            batch = torch.from_numpy(np.stack([latents[i] for i in full])).to(self.loaded.device)
-        found = self._inspect(batch, requests)
+        with Winograd() if self.loaded.winograd else nullcontext():
+            if latents is None:
+                look = partial(note_direction, directions, watch)
+                batch = self._denoise([requests[i] for i in full], on_step, look, blend)
+            else:
+                batch = torch.from_numpy(np.stack([latents[i] for i in full]))
+                batch = batch.to(self.loaded.device)
+            found = self._inspect(batch, requests)
         norms, own = average_norms(directions, len(full)), batch.cpu().numpy()
         return [
             dataclasses.replace(picture, latents=each, guidance_norm=norm)

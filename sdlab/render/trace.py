@@ -84,6 +84,8 @@ class Trace:
         The first and the last belief, decoded by the VAE.
     threads : int
         Of the processor, which shared each call.
+    winograd : bool
+        Whether large convolutions were computed by Winograd's algorithm.
     """
 
     picture: Picture
@@ -93,6 +95,7 @@ class Trace:
     colours: np.ndarray
     ends: tuple[Image.Image, Image.Image]
     threads: int
+    winograd: bool
 
     def sketch(self, latents: np.ndarray) -> Image.Image:
         """Draws latents (C, h, w) by the linear map, as large as the picture, 128 pixels at most.
@@ -311,7 +314,8 @@ def trace_cell(cell: Recipe, groups: Sequence[int], facts: Mapping[str, Any]) ->
     groups : sequence of int
         See `Watcher`.
     facts : mapping
-        `device`, `dtype`, `memory`, `batch_size`, `threads`; what is missing is as `load` has it.
+        `device`, `dtype`, `memory`, `batch_size`, `threads`, `winograd`; what is missing is as
+        `load` has it.
 
     Raises
     ------
@@ -333,7 +337,8 @@ def trace_cell(cell: Recipe, groups: Sequence[int], facts: Mapping[str, Any]) ->
         ends = [decode_alone(loaded, watcher.moments[i].guided) for i in (0, -1)]
         colours = find_colours(loaded.pipe.vae).numpy()
     maps, both = watcher.find_maps(), (ends[0], ends[1])
-    return Trace(picture, watcher.steps, watcher.moments, maps, colours, both, loaded.threads)
+    how = loaded.threads, loaded.winograd
+    return Trace(picture, watcher.steps, watcher.moments, maps, colours, both, *how)
 
 
 @contextmanager
@@ -350,6 +355,9 @@ def open_renderer(cell: Recipe, facts: Mapping[str, Any]) -> Iterator[Renderer]:
         loaded = load(own, *how).compile(False)
         if 0 < (wanted := int(facts.get("threads") or 0)) <= (os.cpu_count() or 1):
             loaded = dataclasses.replace(loaded, lanes=1, threads=wanted)
+        if "winograd" in facts:
+            wanted = bool(facts["winograd"]) and loaded.winograd
+            loaded = dataclasses.replace(loaded, winograd=wanted)
         try:
             torch.set_num_threads(loaded.threads)
             yield Renderer(loaded, facts.get("batch_size"))

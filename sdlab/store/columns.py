@@ -54,6 +54,7 @@ FACTS = {
     "batch_size": declare_machine("Int64"),
     "memory_format": declare_machine(),
     "compiled": declare_machine("boolean"),  # true, or not recorded
+    "winograd": declare_machine("boolean"),  # likewise
     "rerun": Column("string", "fact", tells=False),
     # keys of the cells in one call of diffusers', in order
     "neighbours": Column("string", "fact", tells=False, decides_bits=True),

@@ -302,19 +302,21 @@ class Insight:
 
     def _find_footing(self) -> dict[str, Any]:
         """Finds how the cell was made, as far as this machine can do it again."""
-        names = "device", "threads", *CHOSEN
+        names = "device", "threads", "winograd", *CHOSEN
         facts = {name: column_values(self.frame, name)[0] for name in names}
         try:
             require_device(facts["device"])
         except ValueError:  # another machine's; `note` will say what differs
             facts |= {"device": None, "dtype": None, "threads": None}
+            del facts["winograd"]
         return facts
 
     def _describe_difference(self) -> str:
         """Says that watching gave another picture, and which facts differ."""
-        here = {"compiled": False, "threads": self.trace.threads, **machine_facts()}
+        own = {"compiled": False, "winograd": self.trace.winograd}
+        here = own | {"threads": self.trace.threads, **machine_facts()}
         there = {name: column_values(self.frame, name)[0] for name in here}
-        there["compiled"] = bool(there["compiled"])
+        there |= {name: bool(there[name]) for name in own}
         other = [
             f"{name} {there[name]} there, {here[name]} here"
             for name in here

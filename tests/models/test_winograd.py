@@ -1,0 +1,327 @@
+"""Large convolutions take a fifth of the multiplications where that is faster, and it is recorded."""
+
+import math
+import threading
+
+import numpy as np
+import pytest
+import torch
+from conftest import write_pipeline
+from PIL import Image
+from torch import nn
+from torch.nn import functional as F
+
+import sdlab.models.pipeline
+from sdlab import Request, estimate, run, sweep
+from sdlab.models import machine, winograd
+from sdlab.models.machine import winograd_here
+from sdlab.models.winograd import Winograd, is_there, list_bands, measure_bands
+from sdlab.render.trace import open_renderer
+from sdlab.results.inside import inside
+
+pytestmark = pytest.mark.skipif(not is_there(), reason="torch has no NNPACK here")
+
+
+def draw(*shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(len(shape)))
+
+
+def make_layer(channels=32, padding=1, **how):
+    torch.manual_seed(0)
+    return nn.Conv2d(channels, 48, 3, padding=padding, **how).requires_grad_(False)
+
+
+def compute(layer, given):
+    with torch.inference_mode(), Winograd():
+        return layer(given)
+
+
+def far(one, other):
+    return ((one - other).norm() / other.norm()).item()
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The shapes that NNPACK was given."""
+    given, real = [], torch._nnpack_spatial_convolution
+
+    def convolve(part, *how):
+        given.append(tuple(part.shape))
+        return real(part, *how)
+
+    monkeypatch.setattr(torch, "_nnpack_spatial_convolution", convolve)
+    return given
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("padding", [0, 1, (0, 1)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_it_is_the_convolution_to_a_few_millionths(padding, bias, calls):
+    layer, given = make_layer(padding=padding, bias=bias), draw(2, 32, 61, 50)
+    found, right = compute(layer, given), layer(given)
+    assert found.shape == right.shape and found.is_contiguous() and calls
+    assert 0 < far(found, right) < 2e-5
+
+
+def test_a_row_has_its_bits_whatever_stands_beside_it():
+    layer, given = make_layer(), draw(3, 32, 48, 64)
+    rows = [compute(layer, row[None]) for row in given]
+    assert torch.equal(compute(layer, given), torch.cat(rows))
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("height", [64, 47 * 6, 47 * 6 + 1])
+def test_bands_and_threads_change_no_bit(padding, height, calls, threads, monkeypatch):
+    layer, given = make_layer(padding=padding), draw(1, 32, height, 64)
+    whole = compute(layer, given)
+    assert len(calls) == 1
+    threads(3)
+    assert torch.equal(compute(layer, given), whole) and len(calls) == 1 + 3
+    threads(1)
+    monkeypatch.setattr(winograd, "ROOM", 1 << 20)
+    assert torch.equal(compute(layer, given), whole) and len(calls) >= 1 + 3 + 2
+
+
+@pytest.mark.parametrize("height", [48, 64, 509, 512, 4096])
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_bands_are_whole_tiles_and_cover_all_lines_once(height, most):
+    step = measure_bands(height, 512, torch.empty(128, 256, 3, 3), most)
+    bands = list(list_bands(2, height, step))
+    assert step % 6 == 0 and step <= 6 * math.ceil(math.ceil(height / 6) / most)
+    assert all(bottom - top <= step for _, top, bottom in bands)
+    lines = [(row, line) for row, top, bottom in bands for line in range(top, bottom)]
+    assert lines == [(row, line) for row in range(2) for line in range(height)]
+    room = max(winograd.ROOM, 128 * 256 * winograd.POINTS)
+    assert step // 6 * 86 * 256 * winograd.POINTS <= room
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, w: F.conv2d(x[:, :, ::2, ::2], w, None, (1, 1), (1, 1), (1, 1), 1),
+        lambda x, w: F.conv2d(x, w, None, (2, 2), (1, 1), (1, 1), 1),
+        lambda x, w: F.conv2d(x, w, None, (1, 1), (1, 1), (2, 2), 1),
+        lambda x, w: F.conv2d(x, w, None, (1, 1), (2, 2), (1, 1), 1),
+        lambda x, w: F.conv2d(x, w[:, :16], None, (1, 1), (1, 1), (1, 1), 2),
+        lambda x, w: F.conv2d(x, w[:, :, :1, :1], None, (1, 1), (0, 0), (1, 1), 1),
+        lambda x, w: F.conv2d(x, w[:4], None, (1, 1), (1, 1), (1, 1), 1),
+        lambda x, w: F.conv2d(x, w, None, 1, 1),
+        lambda x, w: F.conv2d(x, w, padding=1),
+        lambda x, w: F.conv2d(x, w),
+        lambda x, w: F.conv2d(x, w, None, (1, 1), "same", (1, 1), 1),
+        lambda x, w: F.conv2d(x[0], w, None, (1, 1), (1, 1), (1, 1), 1),
+        lambda x, w: F.conv2d(x.double(), w.double(), None, (1, 1), (1, 1), (1, 1), 1),
+        lambda x, w: F.conv2d(
+            x, w.contiguous(memory_format=torch.channels_last), None, (1, 1), (1, 1), (1, 1), 1
+        ),
+        lambda x, w: F.conv_transpose2d(x, w),
+    ],
+)
+def test_what_cannot_gain_or_is_called_otherwise_is_torchs_own(call, calls):
+    x, w = draw(2, 32, 64, 64), draw(32, 32, 3, 3)
+    with torch.inference_mode():
+        plain = call(x, w)
+        with Winograd():
+            assert torch.equal(call(x, w), plain)
+    assert not calls
+
+
+def test_what_is_trained_keeps_its_gradients(calls):
+    layer, given = make_layer().requires_grad_(True), draw(1, 32, 64, 64)
+    with Winograd():
+        layer(given).sum().backward()
+    assert layer.weight.grad.abs().sum() > 0 and not calls
+    with torch.no_grad(), Winograd():
+        assert not layer(given).requires_grad
+    assert calls
+
+
+def test_another_thread_computes_as_it_did(calls):
+    layer, given = make_layer(), draw(1, 32, 64, 64)
+    with Winograd():
+        other = threading.Thread(target=lambda: layer(given))
+        other.start()
+        other.join()
+    assert not calls
+
+
+def test_the_order_in_memory_changes_no_bit():
+    layer, given = make_layer(), draw(2, 32, 48, 64)
+    found = compute(layer, given.contiguous(memory_format=torch.channels_last))
+    assert torch.equal(found, compute(layer, given)) and found.is_contiguous()
+
+
+def test_what_went_wrong_on_a_helper_is_raised(threads, monkeypatch):
+    def fail(*how):
+        raise RuntimeError("no memory for a transform")
+
+    threads(2)
+    monkeypatch.setattr(torch, "_nnpack_spatial_convolution", fail)
+    with pytest.raises(RuntimeError, match="no memory for a transform"):
+        compute(make_layer(), draw(1, 32, 64, 64))
+    assert not [each for each in threading.enumerate() if "winograd" in each.name]
+
+
+# ---- whether it is chosen
+
+
+@pytest.fixture
+def times(tmp_path, monkeypatch):
+    """What a convolution takes either way; also what was timed."""
+    told = {"direct": 0.2, "winograd": 0.1, "timed": []}
+
+    def time_convolution(channels, way):
+        told["timed"].append(channels)
+        return told[way]
+
+    monkeypatch.setattr(machine, "TIMES", tmp_path / "cache" / "speed.json")
+    monkeypatch.setattr(machine, "time_convolution", time_convolution)
+    winograd_here.cache_clear()
+    yield told
+    winograd_here.cache_clear()
+
+
+def test_it_is_chosen_where_a_convolution_is_faster_and_that_is_kept(times):
+    assert winograd_here("cpu", 320, "float32") and times["timed"]
+    winograd_here.cache_clear()
+    times |= {"winograd": 9.0, "timed": []}  # a busy moment changes nothing
+    assert winograd_here("cpu", 320, "float32") and not times["timed"]
+    assert not winograd_here("cpu", 256, "float32") and times["timed"]
+
+
+def test_the_memory_format_is_that_which_it_takes_where_it_is_chosen(times, monkeypatch):
+    last = {"float32 contiguous_format": 0.2, "float32 channels_last": 0.1}
+    monkeypatch.setattr(machine, "recall_times", lambda *how: last)
+    for seconds, order in ((0.1, "contiguous_format"), (0.3, "channels_last")):
+        times["winograd"] = seconds
+        machine.memory_format_here.cache_clear(), winograd_here.cache_clear()
+        machine.TIMES.unlink(missing_ok=True)
+        assert machine.memory_format_here("cpu", 320, "float32") == order
+    machine.memory_format_here.cache_clear()
+
+
+def test_it_is_not_chosen_where_it_is_about_as_fast(times):
+    times["winograd"] = 0.18
+    assert not winograd_here("cpu", 320, "float32")
+
+
+@pytest.mark.parametrize(
+    "how", [("cuda", 320, "float32"), ("cpu", 320, "bfloat16"), ("cpu", 64, "float32")]
+)
+def test_nothing_is_measured_where_it_cannot_be_chosen(how, times):
+    assert not winograd_here(*how) and not times["timed"]
+
+
+def test_nothing_is_measured_where_torch_has_none(times, monkeypatch):
+    with monkeypatch.context() as here:
+        here.setattr(torch.backends.nnpack, "is_available", lambda: False)
+        is_there.cache_clear()
+        assert not winograd_here("cpu", 320, "float32")
+    is_there.cache_clear()
+    assert is_there() and not times["timed"]
+
+
+def test_both_ways_are_timed_as_they_are_computed(calls, threads):
+    threads(2)
+    direct = machine.time_convolution(32, "direct")
+    assert not calls and direct > 0
+    assert machine.time_convolution(32, "winograd") > 0 and calls == [(1, 32, 64, 64)]
+    assert torch.get_num_threads() == 2
+
+
+# ---- in a run
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wide") / "model"
+    write_pipeline(folder, channels=(128, 128, 128, 128))
+    return folder
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    """A machine on which it is chosen, and convolutions of the smallest pictures gain."""
+    chosen = {"winograd": True}
+    for module in (sdlab.models.pipeline, sdlab.render.budget):
+        monkeypatch.setattr(module, "winograd_here", lambda *how: chosen["winograd"])
+    monkeypatch.setattr(winograd, "LEAST_PLACES", 64)
+    sdlab.models.pipeline.unload()
+    yield chosen
+    sdlab.models.pipeline.unload()
+
+
+def make_cells(folder, **how):
+    cell = Request(
+        model=str(folder), prompt="a cat", num_inference_steps=2, height=64, width=64, **how
+    )
+    return sweep(cell, seed=range(3))
+
+
+def read(frame):
+    return [np.asarray(Image.open(path)).astype(int) for path in frame["path"]]
+
+
+HOW = dict(device="cpu", dtype="float32", progress=False)
+
+
+def test_pictures_are_the_same_to_a_level_and_say_how_they_were_made(wide, fast, tmp_path, calls):
+    cells = make_cells(wide)
+    found = run(cells, tmp_path / "fast", **HOW)
+    assert len({shape[2:] for shape in calls}) > 2  # of the UNet and of the VAE
+    assert found["winograd"].tolist() == [True] * 3
+    again = run(cells, tmp_path / "again", batch_size=1, **HOW)
+    fast["winograd"] = False
+    sdlab.models.pipeline.unload()
+    del calls[:]
+    plain = run(cells, tmp_path / "plain", **HOW)
+    assert not calls and plain["winograd"].isna().all()
+    for one, same, other in zip(read(found), read(again), read(plain)):
+        assert np.abs(one - other).max() <= 1 and np.abs(one - same).max() <= 1
+    assert sorted(plain["key"]) == sorted(found["key"])
+
+
+def test_latents_that_were_made_otherwise_are_not_taken(wide, fast, tmp_path):
+    other = write_pipeline(tmp_path / "other", seed=5, channels=(128, 128, 128, 128))
+    third = write_pipeline(tmp_path / "third", seed=6, channels=(128, 128, 128, 128))
+    cells = make_cells(wide, scheduler="Euler")
+    run(cells, tmp_path / "store", **HOW)
+    shared = run([cell.but(vae=str(other)) for cell in cells], tmp_path / "store", **HOW)
+    assert shared["unet_calls"].isna().all() and shared["winograd"].all()
+    fast["winograd"] = False
+    sdlab.models.pipeline.unload()
+    anew = run([cell.but(vae=str(third)) for cell in cells], tmp_path / "store", **HOW)
+    assert anew["unet_calls"].notna().all() and anew["winograd"].isna().all()
+
+
+def test_a_cell_that_is_looked_into_is_computed_as_recorded(wide, fast, tmp_path):
+    (cell, *_), how = make_cells(wide, scheduler="Euler"), {"dtype": "float32", "device": "cpu"}
+    seen = inside(cell, tmp_path / "fast", **how)
+    assert seen.trace.winograd and seen.note == "the same picture, to the bit"
+    fast["winograd"] = False
+    sdlab.models.pipeline.unload()
+    run(cell, tmp_path / "plain", **HOW)
+    fast["winograd"] = True
+    sdlab.models.pipeline.unload()
+    plain = inside(cell, tmp_path / "plain", **how)
+    assert not plain.trace.winograd and plain.note == "the same picture, to the bit"
+    with open_renderer(plain.cell, {}) as renderer:
+        assert renderer.loaded.winograd
+
+
+def test_an_estimate_says_on_which_levels_it_is_used(wide, fast):
+    frame = estimate(make_cells(wide), device="cpu", dtype="float32", free=8e9).frame
+    said = dict(zip(frame["memory"], frame["winograd"].fillna(False)))
+    assert said["auto"] and not said["lowest"]
+
+
+@pytest.mark.parametrize("memory", ["low", "lowest"])
+def test_it_is_not_used_where_memory_is_scarce(wide, fast, tmp_path, calls, memory):
+    found = run(make_cells(wide)[:1], tmp_path, memory=memory, **HOW)
+    assert found["winograd"].isna().all() and not calls
