@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import sdlab.models.pipeline
-from sdlab import Request, estimate, run, sweep
+from sdlab import Request, estimate, run, sweep, verify
 from sdlab.models import machine, winograd
 from sdlab.models.machine import winograd_here
 from sdlab.models.winograd import Winograd, is_there, list_bands, measure_bands
@@ -313,6 +313,18 @@ def test_a_cell_that_is_looked_into_is_computed_as_recorded(wide, fast, tmp_path
     assert not plain.trace.winograd and plain.note == "the same picture, to the bit"
     with open_renderer(plain.cell, {}) as renderer:
         assert renderer.loaded.winograd
+
+
+@pytest.mark.parametrize("then", [True, False])
+def test_a_picture_that_was_convolved_otherwise_is_not_another_one(wide, fast, tmp_path, then):
+    """As of a store from before, which says nothing about it."""
+    fast["winograd"] = then
+    made = run(make_cells(wide), tmp_path, **HOW)
+    fast["winograd"] = not then
+    sdlab.models.pipeline.unload()
+    found = verify(made, progress=False).frame
+    assert set(found["verdict"]) <= {"identical", "within tolerance"}
+    assert set(found["why"]) == {f"winograd {not then} instead of {then}"}
 
 
 def test_an_estimate_says_on_which_levels_it_is_used(wide, fast):

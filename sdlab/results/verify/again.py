@@ -14,6 +14,7 @@ from ...recipe.request import Request
 from ...render.job import run
 from ...render.options import Options
 from ...render.plan import plan
+from ...store.columns import IF_TRUE
 from ...store.store import Store
 from ..code import restore_request
 from ..frame import column_values
@@ -113,8 +114,10 @@ def read_made(made: Any) -> Iterator[Again]:
 
 def list_changes(case: Case, again: Again) -> dict[str, tuple[Any, Any]]:
     """Lists {what may change bits: (as recorded, here)} of what was recorded and differs."""
+    unsaid = dict.fromkeys(IF_TRUE, False) if "dtype" in case.facts else {}
+    then, here = {**unsaid, **case.facts}, {**unsaid, **again.facts}
     return {
-        name: (case.facts[name], again.facts.get(name))
+        name: (then[name], here.get(name))
         for name in FACTS
-        if name in case.facts and case.facts[name] != again.facts.get(name)
+        if name in then and then[name] != here.get(name)
     }
