@@ -259,6 +259,7 @@ class SweepForm(FilledForm):
 
     def _grid_of(self, job: Job, *, begins: bool = False) -> None:
         """Puts a grid of the job, which begins or is the last, in the place of the last grid."""
+        wanted = dict(self._wanted)
         grid = SeedGrid(job, **self._sides())
         grid.own_form = self.open_recipe
         grid.observe(lambda _: self.refresh_soon(), ["where", "only_starred", "starred", "ratings"])
@@ -270,6 +271,8 @@ class SweepForm(FilledForm):
             self.grid = grid
             self._name_chosen()
             self._place.children = [self._vary, grid]
+        if begins and self._wanted != wanted:  # chosen meanwhile, for the run before
+            workers.submit(self._try_to_arrange, job, dict(self._wanted))
         self.refresh_soon()
 
     def _arrange(self, _: Any) -> None:
