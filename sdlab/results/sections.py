@@ -17,7 +17,7 @@ from ..pictures import SMALL_SIDE, data_uri, png_bytes, put_on_white, read_pictu
 from ..progress import duration
 from ..recipe.request import FIELDS, PROMPTS, Recipe
 from ..render.notes import collect_finished
-from ..store.columns import CHOSEN, MACHINE
+from ..store.columns import CHOSEN, IF_TRUE, MACHINE
 from ..store.inputs import InputFolder
 from .code import find_store_root, read_requests
 from .family import find_parents
@@ -312,9 +312,12 @@ def show_failures(frame: pd.DataFrame) -> Table:
 def show_machine(frame: pd.DataFrame) -> Table:
     """Shows versions and machine of our own; where they vary, how many images each made."""
     made = select_made(select_own(frame))
-    rows = []
+    rows, known = [], [v is not None for v in column_values(made, "dtype")]
     for name in MACHINE:
-        found = Counter(v for v in column_values(made, name) if v is not None).most_common()
+        values = column_values(made, name)
+        if name in IF_TRUE and any(values):  # else nothing is said of any
+            values = [value or (False if told else None) for value, told in zip(values, known)]
+        found = Counter(v for v in values if v is not None).most_common()
         texts = [
             format_value(v) + (f" ({count_noun(n, 'image')})" if len(found) > 1 else "")
             for v, n in found

@@ -264,6 +264,15 @@ def test_it_counts_what_was_made_what_failed_and_what_is_missing(tmp_path):
     assert "2.9.1 (5 images), 2.8.0 (3 images)" in page.text and "f00d" in page.text
 
 
+def test_what_is_recorded_only_where_it_is_so_is_counted_where_it_is_not(tmp_path):
+    frame = results(tmp_path, plan(seed=range(4)))
+    frame["dtype"], frame["winograd"], frame["compiled"] = ["float32"] * 3 + [None], None, None
+    assert "False (" not in report(tmp_path, frame).text
+    frame.loc[0, "winograd"] = True
+    told = report(tmp_path, frame).text
+    assert "False (2 images), True (1 image)" in told and "compiled" not in told
+
+
 def test_a_grid_of_several_pages_stands_there_whole(tmp_path):
     frame = results(tmp_path, plan(seed=range(16)))
     first = image_grid(frame, "seed")
