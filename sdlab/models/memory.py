@@ -33,7 +33,7 @@ from typing import Any
 
 SAYS = re.compile(  # CUDA and MPS, torch on Linux, on Windows, NumPy, oneDNN, the system
     "out of memory|can't allocate memory|not enough memory|unable to allocate|could not create a"
-    " memory|cannot allocate memory",
+    " memory|cannot allocate memory|posix_memalign failed",
     re.IGNORECASE,
 )
 

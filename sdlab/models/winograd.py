@@ -3,7 +3,7 @@
 Winograd's algorithm makes six by six places of a 3x3 convolution with 64 multiplications in place
 of 324 (F(6x6, 3x3) of arXiv 1509.09308). oneDNN, which torch asks first, has none in float32 for
 such processors; torch carries NNPACK, which has, and asks it for nothing a network of ours needs.
-It loses where there are few places, for it lays out the weights anew in each call, and takes the
+It loses where there are few places, for it lays out the weights anew each time, and takes the
 rows of a batch best one by one. The result is another in its last bits (by some 4e-6 of it), and
 the same whatever stands beside a row in its batch and however many threads there are.
 """
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
@@ -25,7 +26,7 @@ TILE = 6  # places that are computed together, in each direction
 POINTS = 64 * 4  # bytes of a tile's transform, of each channel
 LEAST_PLACES = 48 * 48  # of a row; with fewer, the weights' transform takes what the rest saves
 LEAST_CHANNELS = 16
-ROOM = 64 << 20  # bytes for the transform of a band, if the weights' own is not larger
+ROOM = 128 << 20  # bytes for the transforms of the bands that are computed at a time
 
 _begin = threading.Lock()
 
@@ -58,20 +59,21 @@ class Winograd(TorchFunctionMode):
         rows, _, height, width = given.shape
         above, beside = padding
         high, wide = height + 2 * above - 2, width + 2 * beside - 2
-        step = measure_bands(high, wide, weight, math.ceil(threads / rows))
-        given = given.contiguous()  # a VAE's attention hands on channels last, of two rows or more
+        step = measure_bands(high, wide, weight, rows, threads)
+        given = given.detach().contiguous()  # a VAE's attention hands on channels last, of two rows
         if above and step < high:
             given, above = F.pad(given, (0, 0, above, above)), 0
         out = given.new_empty(rows, len(weight), high, wide)
-        inferring = torch.is_inference_mode_enabled()
+        source, target = given.numpy(), out.numpy()  # torch would copy parts on threads of its own
 
         def compute(band: tuple[int, int, int]) -> None:
             row, top, bottom = band
-            part = given[row : row + 1, :, top : bottom + 2 - 2 * above].contiguous()
-            with torch.inference_mode(inferring), torch.set_grad_enabled(False):
-                out[row : row + 1, :, top:bottom] = torch._nnpack_spatial_convolution(
-                    part, weight, bias, (above, beside), (1, 1)
+            part = np.ascontiguousarray(source[row : row + 1, :, top : bottom + 2 - 2 * above])
+            with torch.inference_mode():
+                made = torch._nnpack_spatial_convolution(
+                    torch.from_numpy(part), weight, bias, (above, beside), (1, 1)
                 )
+            target[row, :, top:bottom] = made.numpy()[0]
 
         bands = list(list_bands(rows, high, step))
         if threads > 1 and len(bands) > 1:
@@ -104,13 +106,15 @@ def pays(
     )
 
 
-def measure_bands(height: int, width: int, weight: Any, most: int) -> int:
-    """Measures the height of a band, in whole tiles, so that there are `most` or what room asks."""
-    channels = max(weight.shape[:2])
-    room = max(ROOM, weight.shape[0] * weight.shape[1] * POINTS)
-    lines = max(1, room // (math.ceil(width / TILE) * channels * POINTS))
+def measure_bands(height: int, width: int, weight: Any, rows: int, threads: int) -> int:
+    """Measures the lines of a band, whole tiles: as many bands as threads and room ask for.
+
+    None is so small that it would lose, for the weights are laid out anew in each.
+    """
+    line = math.ceil(width / TILE) * sum(weight.shape[:2]) * POINTS  # bytes, of tiles
     tiles = math.ceil(height / TILE)
-    return math.ceil(tiles / max(most, math.ceil(tiles / lines))) * TILE
+    most = min(math.ceil(tiles / math.ceil(threads / rows)), ROOM // threads // line)
+    return max(most, math.ceil(LEAST_PLACES / width / TILE), 1) * TILE
 
 
 def list_bands(rows: int, height: int, step: int) -> Iterator[tuple[int, int, int]]:

@@ -240,7 +240,7 @@ class Lanes(Errand):
         Latents that are there already are taken as they were made.
         """
         like = {name: getattr(loaded, name) for name in ("device", "dtype", "memory_format")}
-        like["winograd"] = loaded.winograd or None
+        like["winograd"] = (loaded.winograd and self.options.compile is not True) or None
         plan, made = self.alike[cell.key], self.latents.recall_size(cell, **like)
         if has_own_memory(loaded.device):
             limit = read_limit(self.options.memory)

@@ -15,7 +15,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from PIL import Image
 
 from ..models.pipeline import Loaded, load
 from ..models.resolve import native, swap_parts
+from ..models.winograd import Winograd
 from ..recipe.request import Recipe
 from .denoise import Step, clean_latents
 from .options import rendering
@@ -86,6 +87,7 @@ class Trace:
         Of the processor, which shared each call.
     winograd : bool
         Whether large convolutions were computed by Winograd's algorithm.
+    memory_format : str
     """
 
     picture: Picture
@@ -96,6 +98,7 @@ class Trace:
     ends: tuple[Image.Image, Image.Image]
     threads: int
     winograd: bool
+    memory_format: str
 
     def sketch(self, latents: np.ndarray) -> Image.Image:
         """Draws latents (C, h, w) by the linear map, as large as the picture, 128 pixels at most.
@@ -337,7 +340,7 @@ def trace_cell(cell: Recipe, groups: Sequence[int], facts: Mapping[str, Any]) ->
         ends = [decode_alone(loaded, watcher.moments[i].guided) for i in (0, -1)]
         colours = find_colours(loaded.pipe.vae).numpy()
     maps, both = watcher.find_maps(), (ends[0], ends[1])
-    how = loaded.threads, loaded.winograd
+    how = loaded.threads, loaded.winograd, loaded.memory_format
     return Trace(picture, watcher.steps, watcher.moments, maps, colours, both, *how)
 
 
@@ -369,5 +372,6 @@ def open_renderer(cell: Recipe, facts: Mapping[str, Any]) -> Iterator[Renderer]:
 def decode_alone(loaded: Loaded, latents: np.ndarray) -> Image.Image:
     """Decodes latents (C, h, w) to a picture, with no mark and no check."""
     batch = torch.from_numpy(latents)[None].to(loaded.device)
-    pixels = decode(loaded.pipe.vae, batch, 1)[0].nan_to_num().permute(1, 2, 0)
+    with Winograd() if loaded.winograd else nullcontext():
+        pixels = decode(loaded.pipe.vae, batch, 1)[0].nan_to_num().permute(1, 2, 0)
     return Image.fromarray((pixels * 255).round().to(torch.uint8).cpu().numpy())

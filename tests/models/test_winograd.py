@@ -82,23 +82,30 @@ def test_bands_and_threads_change_no_bit(padding, height, calls, threads, monkey
     whole = compute(layer, given)
     assert len(calls) == 1
     threads(3)
+    monkeypatch.setattr(winograd, "LEAST_PLACES", 64)
     assert torch.equal(compute(layer, given), whole) and len(calls) == 1 + 3
     threads(1)
     monkeypatch.setattr(winograd, "ROOM", 1 << 20)
     assert torch.equal(compute(layer, given), whole) and len(calls) >= 1 + 3 + 2
 
 
-@pytest.mark.parametrize("height", [48, 64, 509, 512, 4096])
-@pytest.mark.parametrize("most", [1, 2, 5])
-def test_bands_are_whole_tiles_and_cover_all_lines_once(height, most):
-    step = measure_bands(height, 512, torch.empty(128, 256, 3, 3), most)
-    bands = list(list_bands(2, height, step))
-    assert step % 6 == 0 and step <= 6 * math.ceil(math.ceil(height / 6) / most)
-    assert all(bottom - top <= step for _, top, bottom in bands)
+@pytest.mark.parametrize("height, width", [(48, 48), (64, 64), (509, 512), (512, 512), (4096, 64)])
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("threads", [1, 2, 5, 16])
+def test_bands_cover_all_lines_once_and_none_is_too_small_or_too_large(
+    height, width, rows, threads
+):
+    weight = torch.empty(128, 256, 3, 3)
+    step = measure_bands(height, width, weight, rows, threads)
+    bands = list(list_bands(rows, height, step))
     lines = [(row, line) for row, top, bottom in bands for line in range(top, bottom)]
-    assert lines == [(row, line) for row in range(2) for line in range(height)]
-    room = max(winograd.ROOM, 128 * 256 * winograd.POINTS)
-    assert step // 6 * 86 * 256 * winograd.POINTS <= room
+    assert lines == [(row, line) for row in range(rows) for line in range(height)]
+    assert step % 6 == 0 and step * width >= min(winograd.LEAST_PLACES, height * width)
+    least = math.ceil(winograd.LEAST_PLACES / width / 6) * 6
+    taken = step // 6 * math.ceil(width / 6) * 384 * winograd.POINTS
+    assert step == least or taken * threads <= winograd.ROOM
+    if rows * height * width >= 4 * threads * winograd.LEAST_PLACES:
+        assert len(bands) >= threads  # none of them idles
 
 
 @pytest.mark.parametrize(
@@ -303,6 +310,7 @@ def test_latents_that_were_made_otherwise_are_not_taken(wide, fast, tmp_path):
 def test_a_cell_that_is_looked_into_is_computed_as_recorded(wide, fast, tmp_path):
     (cell, *_), how = make_cells(wide, scheduler="Euler"), {"dtype": "float32", "device": "cpu"}
     seen = inside(cell, tmp_path / "fast", **how)
+    assert np.array_equal(*map(np.asarray, (seen.trace.ends[1], seen.trace.picture.image)))
     assert seen.trace.winograd and seen.note == "the same picture, to the bit"
     fast["winograd"] = False
     sdlab.models.pipeline.unload()

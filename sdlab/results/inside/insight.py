@@ -314,7 +314,8 @@ class Insight:
     def _describe_difference(self) -> str:
         """Says that watching gave another picture, and which facts differ."""
         own = {"compiled": False, "winograd": self.trace.winograd}
-        here = own | {"threads": self.trace.threads, **machine_facts()}
+        how = {name: getattr(self.trace, name) for name in ("threads", "memory_format")}
+        here = own | how | machine_facts()
         there = {name: column_values(self.frame, name)[0] for name in here}
         there |= {name: bool(there[name]) for name in own}
         other = [
