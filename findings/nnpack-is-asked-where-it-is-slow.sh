@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Guess: NNPACK, which torch carries and whose flag is on (torch.backends.nnpack), is a thing of telephones: oneDNN convolves faster on any
 # other processor, and if torch asked NNPACK there, it would be where that pays.
-# Really: in float32 on a processor without AVX-512 it makes a 3x3 convolution of one picture in a third to a half of oneDNN's time, by
-# Winograd's algorithm, from some 48x48 places on (a v1 picture of 512x512 is decoded in less than half of the CPU's time). Torch never asks
+# Really: in float32 on a processor with AVX2 alone it makes a 3x3 convolution of one picture in a third to a half of oneDNN's time, by
+# Winograd's algorithm, with 64x64 places and more; at 32x32 it gains little, at 16x16 it loses (a v1 picture of 512x512 is decoded in about half of the CPU's time). Torch never asks
 # it where oneDNN is there, and without oneDNN only for 16 pictures or more in a call; but there NNPACK takes another way, about twice as
 # slow as the same pictures one by one (two at once: five times). Its results are up to some 4e-06 of their size away, and a picture's bits do not depend on its batch.
 # With torch 2.13.0. Seen 2026-11-29, one thread, 320 channels, 64x64, milliseconds a picture:

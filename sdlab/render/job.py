@@ -75,7 +75,8 @@ def run(
         By default the fastest here: "cuda" and "float16", or "cpu" and the number format in which
         it computes blocks of the model's width in the least time. That is measured once, in about a
         second, and kept in the user's cache folder for each processor and version of torch; so are
-        the memory format and the split of the cores into lanes and threads, see `sdlab.estimate`.
+        the memory format, the way to convolve (recorded as `winograd`) and the split of the cores
+        into lanes and threads, see `sdlab.estimate`.
         Another one changes a picture's last bits and not its key, and is recorded as `dtype`: state
         it where pictures of several machines are compared. A picture that half precision spoils
         (black, or not made of numbers) is decoded again in float32, and if that does not help,

@@ -88,11 +88,7 @@ FOUND_AS = "found_as"  # under which name a picture was found that a store keeps
 MACHINE = tuple(name for name, column in COLUMNS.items() if column.role == "machine")
 UNTELLING = tuple(name for name, column in (COLUMNS | ELSEWHERE).items() if not column.tells)
 DECIDING_BITS = tuple(name for name, column in COLUMNS.items() if column.decides_bits)
-IF_TRUE = tuple(  # what is recorded only where it is so
-    name
-    for name, column in COLUMNS.items()
-    if (column.role, column.dtype) == ("machine", "boolean")
-)
+IF_TRUE = tuple(name for name in MACHINE if COLUMNS[name].dtype == "boolean")  # else not recorded
 CHOSEN = ("dtype", "memory", "batch_size")  # machine facts that a user sets
 PLAIN = {"string": str, "Int64": int, "Float64": float, "boolean": bool}  # types in Python
 LABELS = "sdlab labels"  # in a frame's `attrs`: the columns that name choices in prompts

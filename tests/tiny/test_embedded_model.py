@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def pipeline():
-    """In the format that `run` takes here: half precision takes ten times as long on some processors."""
+    """In the format that `run` takes here: half precision takes many times as long on some."""
     return evaluate.open_model(TINY_V1, dtype_here("cpu", 64))
 
 

@@ -113,7 +113,10 @@ def read_made(made: Any) -> Iterator[Again]:
 
 
 def list_changes(case: Case, again: Again) -> dict[str, tuple[Any, Any]]:
-    """Lists {what may change bits: (as recorded, here)} of what was recorded and differs."""
+    """Lists {what may change bits: (as recorded, here)} of what was recorded and differs.
+
+    Where the machine was recorded, that nothing is said of `IF_TRUE` says that it was not so.
+    """
     unsaid = dict.fromkeys(IF_TRUE, False) if "dtype" in case.facts else {}
     then, here = {**unsaid, **case.facts}, {**unsaid, **again.facts}
     return {
