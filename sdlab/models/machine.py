@@ -73,7 +73,7 @@ def memory_format_here(device: str, channels: int, dtype: str) -> str:
 @functools.cache
 def winograd_here(device: str, channels: int, dtype: str) -> bool:
     """Chooses whether large convolutions are computed by Winograd's algorithm (see `winograd`)."""
-    from .winograd import is_there
+    from .nnpack import is_there
 
     if (device, dtype) != ("cpu", "float32") or channels < NARROW or not is_there():
         return False

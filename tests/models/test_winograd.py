@@ -13,9 +13,10 @@ from torch.nn import functional as F
 
 import sdlab.models.pipeline
 from sdlab import Request, estimate, run, sweep, verify
-from sdlab.models import machine, winograd
+from sdlab.models import machine, nnpack
 from sdlab.models.machine import winograd_here
-from sdlab.models.winograd import Winograd, is_there, list_bands, measure_bands
+from sdlab.models.nnpack import is_there, list_bands, measure_bands
+from sdlab.models.winograd import Winograd
 from sdlab.render.trace import open_renderer
 from sdlab.results.inside import inside
 
@@ -82,10 +83,10 @@ def test_bands_and_threads_change_no_bit(padding, height, calls, threads, monkey
     whole = compute(layer, given)
     assert len(calls) == 1
     threads(3)
-    monkeypatch.setattr(winograd, "LEAST_PLACES", 64)
+    monkeypatch.setattr(nnpack, "LEAST_PLACES", 64)
     assert torch.equal(compute(layer, given), whole) and len(calls) == 1 + 3
     threads(1)
-    monkeypatch.setattr(winograd, "ROOM", 1 << 20)
+    monkeypatch.setattr(nnpack, "ROOM", 1 << 20)
     assert torch.equal(compute(layer, given), whole) and len(calls) >= 1 + 3 + 2
 
 
@@ -100,11 +101,11 @@ def test_bands_cover_all_lines_once_and_none_is_too_small_or_too_large(
     bands = list(list_bands(rows, height, step))
     lines = [(row, line) for row, top, bottom in bands for line in range(top, bottom)]
     assert lines == [(row, line) for row in range(rows) for line in range(height)]
-    assert step % 6 == 0 and step * width >= min(winograd.LEAST_PLACES, height * width)
-    least = math.ceil(winograd.LEAST_PLACES / width / 6) * 6
-    taken = step // 6 * math.ceil(width / 6) * 384 * winograd.POINTS
-    assert step == least or taken * threads <= winograd.ROOM
-    if rows * height * width >= 4 * threads * winograd.LEAST_PLACES:
+    assert step % 6 == 0 and step * width >= min(nnpack.LEAST_PLACES, height * width)
+    least = math.ceil(nnpack.LEAST_PLACES / width / 6) * 6
+    taken = step // 6 * math.ceil(width / 6) * 384 * nnpack.POINTS
+    assert step == least or taken * threads <= nnpack.ROOM
+    if rows * height * width >= 4 * threads * nnpack.LEAST_PLACES:
         assert len(bands) >= threads  # none of them idles
 
 
@@ -258,7 +259,7 @@ def fast(monkeypatch):
     chosen = {"winograd": True}
     for module in (sdlab.models.pipeline, sdlab.render.budget):
         monkeypatch.setattr(module, "winograd_here", lambda *how: chosen["winograd"])
-    monkeypatch.setattr(winograd, "LEAST_PLACES", 64)
+    monkeypatch.setattr(nnpack, "LEAST_PLACES", 64)
     sdlab.models.pipeline.unload()
     yield chosen
     sdlab.models.pipeline.unload()
