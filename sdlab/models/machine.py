@@ -72,13 +72,13 @@ def memory_format_here(device: str, channels: int, dtype: str) -> str:
 
 @functools.cache
 def winograd_here(device: str, channels: int, dtype: str) -> bool:
-    """Chooses whether large convolutions are computed by Winograd's algorithm (see `winograd`)."""
+    """Chooses whether convolutions are computed by Winograd's algorithm (see `winograd`)."""
     from .nnpack import is_there
 
     if (device, dtype) != ("cpu", "float32") or channels < NARROW or not is_there():
         return False
-    name = f"{describe_device(device)}, {channels} channels, convolution"
-    measure = functools.partial(time_ways, WAYS, functools.partial(time_convolution, channels))
+    name = f"{describe_device(device)}, {channels} channels, convolutions"
+    measure = functools.partial(time_ways, WAYS, functools.partial(time_convolutions, channels))
     times = recall(name, measure, lambda kept: set(kept) == set(WAYS))
     return choose_way({way: times[way] for way in WAYS}) == "winograd"
 
@@ -241,21 +241,23 @@ def time_block(device: str, channels: int, dtype: str, order: str) -> float:
         return clock() - start
 
 
-def time_convolution(channels: int, way: str) -> float:
-    """Times a convolution of one row on one thread, in seconds that other programs do not take."""
+def time_convolutions(channels: int, way: str) -> float:
+    """Times a UNet's first and third level on one thread, in seconds of this program alone."""
     import torch
 
     from .winograd import Winograd
 
     clock = choose_clock("cpu")
-    given = torch.full((1, channels, 64, 64), 0.01)  # as Stable Diffusion's latents at 512x512
-    weight = torch.full((channels, channels, 3, 3), 0.01)
+    sizes = (channels, 64), (4 * channels, 16)  # as of Stable Diffusion at 512x512
+    given = [torch.full((1, wide, side, side), 0.01) for wide, side in sizes]
+    weights = [torch.full((wide, wide, 3, 3), 0.01) for wide, _ in sizes]
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
         with torch.inference_mode(), Winograd() if way == "winograd" else nullcontext():
             begun = clock()
-            torch.conv2d(given, weight, None, (1, 1), (1, 1), (1, 1), 1)
+            for each, weight in zip(given, weights):
+                torch.conv2d(each, weight, None, (1, 1), (1, 1), (1, 1), 1)
             return clock() - begun
     finally:
         torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""Convolutions of many places by NNPACK, which torch carries: in bands, and whether it is there.
+"""Convolutions of many places by NNPACK, which torch carries: band by band, on threads of our own.
 
 It computes six by six places of a 3x3 convolution with 64 multiplications in place of 324
 (F(6x6, 3x3) of arXiv 1509.09308), and loses where there are few places, for it lays out the weights
@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 
 TILE = 6  # places that are computed together, in each direction
@@ -21,6 +22,48 @@ LEAST_PLACES = 48 * 48  # of a row; measured: 64x64 gain, 32x32 hardly, 16x16 lo
 ROOM = 128 << 20  # bytes for the transforms of the bands that are computed at a time
 
 _begin = threading.Lock()
+
+
+def convolve(
+    given: Any,
+    weight: Any,
+    bias: Any,
+    padding: tuple[int, int],
+    spread: Callable[[Callable[[Any], None], Iterable], None],
+) -> Any:
+    """Convolves rows (B, C, h, w) band by band; `spread` has a function called with each band."""
+    rows, _, height, width = given.shape
+    above, beside = padding
+    high, wide = height + 2 * above - 2, width + 2 * beside - 2
+    step = measure_bands(high, wide, weight, rows, torch.get_num_threads())
+    given = given.detach().contiguous()  # a VAE's attention hands on channels last, of two rows
+    out = given.new_empty(rows, len(weight), high, wide)
+    source, target = given.numpy(), out.numpy()  # torch would copy parts on threads of its own
+    whole = step >= high
+
+    def compute(band: tuple[int, int, int]) -> None:
+        row, top, bottom = band
+        lines = slice(top - above, bottom - above + 2)  # of the picture, that the band depends on
+        part = source[row : row + 1] if whole else cut_lines(source[row : row + 1], lines)
+        with torch.inference_mode():
+            made = torch._nnpack_spatial_convolution(
+                torch.from_numpy(part), weight, bias, (above if whole else 0, beside), (1, 1)
+            )
+        target[row, :, top:bottom] = made.numpy()[0]
+
+    spread(compute, list_bands(rows, high, step))
+    return out
+
+
+def cut_lines(source: np.ndarray, lines: slice) -> np.ndarray:
+    """Cuts lines out of a picture (1, C, h, w); those above its first or below its last are 0."""
+    one, channels, height, width = source.shape
+    part = np.empty((one, channels, lines.stop - lines.start, width), source.dtype)
+    top, bottom = max(lines.start, 0), min(lines.stop, height)
+    part[:, :, : top - lines.start] = 0
+    part[:, :, top - lines.start : bottom - lines.start] = source[:, :, top:bottom]
+    part[:, :, bottom - lines.start :] = 0
+    return part
 
 
 def measure_bands(height: int, width: int, weight: Any, rows: int, threads: int) -> int:

@@ -8,6 +8,7 @@ import logging
 import platform
 import weakref
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -45,7 +46,7 @@ class Loaded:
     own : OwnParts
         What it came with, in whose place other parts may stand; nothing of a call's.
     winograd : bool
-        Whether large convolutions are computed by Winograd's algorithm.
+        Whether convolutions are computed by Winograd's algorithm.
     """
 
     pipe: Any
@@ -98,6 +99,12 @@ class Loaded:
         elif unet._compiled_call_impl is None:
             unet.compile(dynamic=False, fullgraph=True)  # or torch quietly leaves parts as they are
         return dataclasses.replace(self, compiled=wanted, winograd=self.winograd and not wanted)
+
+    def use_winograd(self) -> AbstractContextManager:
+        """Makes a context: while it lasts, this thread convolves as was chosen (see `Winograd`)."""
+        from .winograd import Winograd
+
+        return Winograd() if self.winograd else nullcontext()
 
     def scheduler(self, name: str) -> Any:
         """Makes a new scheduler of that name and its options (see `make_scheduler`)."""

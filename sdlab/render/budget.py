@@ -322,7 +322,7 @@ def estimate(
     -------
     Estimate
         Its `.frame` has a row for each model, size and level: `model, height, width, device, dtype,
-        memory_format, winograd` (whether large convolutions are computed by Winograd's algorithm),
+        memory_format, winograd` (whether convolutions are computed by Winograd's algorithm),
         `memory`, the `lanes` that compute batches at a time, the `threads` of each
         and the `batch_size` with which the level would begin, bytes for `weights` and for
         `activations`, bytes that are `free`, whether that `fits`, whether `run` would begin here

@@ -24,7 +24,6 @@ from ..models.loras import find_encoders
 from ..models.memory import copy_in_float32, has_own_memory
 from ..models.packing import Packed
 from ..models.pipeline import Loaded
-from ..models.winograd import Winograd
 from ..recipe.request import Recipe
 from ..watermark.dwtdct import embed_watermark
 from ..watermark.payloads import find_payload
@@ -107,7 +106,7 @@ class Renderer:
         """
         full = [min(i, len(requests) - 1) for i in range(self.batch_size(requests[0]))]
         directions: list[torch.Tensor] = []
-        with Winograd() if self.loaded.winograd else nullcontext():
+        with self.loaded.use_winograd():
             if latents is None:
                 look = partial(note_direction, directions, watch)
                 batch = self._denoise([requests[i] for i in full], on_step, look, blend)

@@ -15,7 +15,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,6 @@ from PIL import Image
 
 from ..models.pipeline import Loaded, load
 from ..models.resolve import native, swap_parts
-from ..models.winograd import Winograd
 from ..recipe.request import Recipe
 from .denoise import Step, clean_latents
 from .options import rendering
@@ -86,7 +85,7 @@ class Trace:
     threads : int
         Of the processor, which shared each call.
     winograd : bool
-        Whether large convolutions were computed by Winograd's algorithm.
+        Whether convolutions were computed by Winograd's algorithm.
     memory_format : str
     """
 
@@ -372,6 +371,6 @@ def open_renderer(cell: Recipe, facts: Mapping[str, Any]) -> Iterator[Renderer]:
 def decode_alone(loaded: Loaded, latents: np.ndarray) -> Image.Image:
     """Decodes latents (C, h, w) to a picture, with no mark and no check."""
     batch = torch.from_numpy(latents)[None].to(loaded.device)
-    with Winograd() if loaded.winograd else nullcontext():
+    with loaded.use_winograd():
         pixels = decode(loaded.pipe.vae, batch, 1)[0].nan_to_num().permute(1, 2, 0)
     return Image.fromarray((pixels * 255).round().to(torch.uint8).cpu().numpy())
