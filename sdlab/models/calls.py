@@ -20,7 +20,7 @@ from typing import Any
 
 from ..errors import FieldError, suggest
 from ..recipe.options import read_keywords
-from ..recipe.request import Recipe
+from ..recipe.request import SPECS, Recipe
 from ..recipe.schedulers import OPTIONS
 from .memory import OFTEN
 from .quiet import silence_libraries
@@ -33,14 +33,13 @@ MAPPED = (
 )
 SIDES = ("height", "width")
 LEVELS = "block_out_channels"  # of a VAE, each half as wide as the one before
-NEVER = (
-    "vae",
-    "lora",
-    "textual_inversion",
-    "prompt_syntax",
-    "image",
-    "tiling",
-)  # that a call is not given
+# Fields that sdlab sees to itself, or gives a call in another way
+SEEN_TO = "model", "seed", "scheduler", "aspect", "watermark", "options", "weights"
+NEVER = tuple(  # that a call is not given
+    name
+    for name, spec in SPECS.items()
+    if name not in (*MAPPED, *SEEN_TO) and not spec.goes_with  # whose tasks refuse it
+)
 # Arguments of calls that make no single picture, or none from a text alone
 FOREIGN = {
     **dict.fromkeys(("num_frames", "video_length", "num_videos_per_prompt"), "makes videos"),

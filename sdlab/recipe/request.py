@@ -186,6 +186,7 @@ class Request:
         hint="One or several, with Ctrl or Shift.",
         rows=4,
         pace=0,
+        by_row=True,
     )
     prompt: str = declare(
         "",
@@ -196,6 +197,7 @@ class Request:
         ' it. A line "" is the empty prompt.',
         rows=4,
         pace=1,
+        by_row=True,
     )
     negative_prompt: str = declare(
         "",
@@ -207,6 +209,7 @@ class Request:
         hint='One a line, each with each prompt. Empty, or a line "": the empty prompt.',
         rows=4,
         pace=1,
+        by_row=True,
     )
     seed: int = declare(
         0,
@@ -217,6 +220,7 @@ class Request:
         placeholder="0",
         hint="Empty: 0.",
         pace=4,
+        by_row=True,
     )
     guidance_scale: float | None = declare(
         None,
@@ -225,6 +229,7 @@ class Request:
         a1111=("CFG scale",),
         aliases=("cfg", "cfg_scale", "scale"),
         hint="Empty: the model's native value.",
+        by_row=True,
     )
     num_inference_steps: int | None = declare(
         None,
@@ -251,6 +256,7 @@ class Request:
         normal=normalize_aspect,
         aliases=("aspect_ratio",),
         hint="Width to height, such as 3:2, in place of height and width, or of one of them.",
+        by_row=True,
     )
     eta: float = declare(
         0.0,
@@ -272,6 +278,7 @@ class Request:
         placeholder="0",
         hint="How many of the text encoder's last layers to leave out.",
         fold=MORE,
+        by_row=True,
     )
     guidance_rescale: float | None = declare(
         None,
@@ -283,6 +290,7 @@ class Request:
         nothing="none",
         hint="0 to 1: how much of the guided contrast to take back.",
         fold=MORE,
+        by_row=True,
     )
     tiling: str | None = declare(
         None,
@@ -303,6 +311,7 @@ class Request:
         rows=2,
         goes_with=XL,
         fold=MORE,
+        by_row=True,
     )
     crops_coords_top_left: Any = declare(
         None,
@@ -313,6 +322,7 @@ class Request:
         rows=2,
         goes_with=XL,
         fold=MORE,
+        by_row=True,
     )
     target_size: Any = declare(
         None,
@@ -322,6 +332,7 @@ class Request:
         rows=2,
         goes_with=XL,
         fold=MORE,
+        by_row=True,
     )
     prompt_syntax: str | None = declare(
         None,
@@ -333,6 +344,7 @@ class Request:
         hint="weights: (word:1.2) in prompts counts more; chunks: prompts may be longer than 75"
         ' tokens; or weights+chunks. "none" among them: as diffusers reads them.',
         fold=MORE,
+        by_row=True,
     )
     image: Any = declare(  # what is given here is a str afterwards
         None,
@@ -344,6 +356,7 @@ class Request:
         shows="the picture to begin with",
         fold=INPUTS,
         pace=2,
+        by_row=True,
     )
     mask_image: Any = declare(
         None,
@@ -357,6 +370,7 @@ class Request:
         " 'sd-v1-5-inpainting'",
         fold=INPUTS,
         pace=2,
+        by_row=True,
     )
     depth_map: Any = declare(
         None,
@@ -368,6 +382,7 @@ class Request:
         goes_with="a model guided by depth, such as 'tiny-depth' or 'sd-v2-depth'",
         fold=INPUTS,
         pace=2,
+        by_row=True,
     )
     strength: float | None = declare(
         None,
@@ -388,6 +403,7 @@ class Request:
         goes_with="a x4 upscaler, such as 'sd-x4-upscaler'",
         fold=INPUTS,
         pace=2,
+        by_row=True,
     )
     image_guidance_scale: float | None = declare(
         None,
@@ -397,6 +413,7 @@ class Request:
         goes_with="a model that follows instructions, such as 'instruct-pix2pix'",
         hint="How close an edit by instruction stays to the image. Empty: 1.5.",
         fold=INPUTS,
+        by_row=True,
     )
     aesthetic_score: float | None = declare(
         None,
@@ -406,6 +423,7 @@ class Request:
         hint="0 to 10: how beautiful the refiner is told that the picture is. Empty: 6.",
         goes_with=REFINER,
         fold=INPUTS,
+        by_row=True,
     )
     negative_aesthetic_score: float | None = declare(
         None,
@@ -415,6 +433,7 @@ class Request:
         hint="The same, of the negative prompt. Empty: 2.5.",
         goes_with=REFINER,
         fold=INPUTS,
+        by_row=True,
     )
     vae: str | None = declare(
         None,
@@ -461,6 +480,7 @@ class Request:
         nothing="none",
         hint='Names of invisible marks, such as sd-v1; "none" among them is a picture without.',
         fold=MORE,
+        by_row=True,
     )
     options: Any = declare(  # what is given here is a str afterwards
         None,
@@ -526,6 +546,7 @@ PROMPTS = tuple(name for name, spec in SPECS.items() if spec.kind == "prompt")
 assert tuple(name for name, spec in SPECS.items() if spec.kind == "picture") == PICTURES
 ALL = (*FIELDS, "labels")
 ALIASES = {alias: name for name, spec in SPECS.items() for alias in spec.aliases}
+SHARED = tuple(name for name, spec in SPECS.items() if not spec.by_row)
 IN_WEIGHTS = frozenset(name for name, spec in SPECS.items() if spec.in_weights)
 NEUTRAL = {name: spec.neutral for name, spec in SPECS.items() if name in OPTIONAL}
 encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode

@@ -66,6 +66,8 @@ class Spec:
         What it goes with, where it has a meaning for some tasks alone; "" is everything.
     pace : int
         How often it should change in a sweep, compared to others: 0 is dear.
+    by_row : bool
+        Cells of one batch may differ in it, for it is looked up cell by cell.
     """
 
     kind: Kind
@@ -89,6 +91,7 @@ class Spec:
     shows: str = ""
     goes_with: str = ""
     pace: int = 3
+    by_row: bool = False
 
     @property
     def is_number(self) -> bool:

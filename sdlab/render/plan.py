@@ -13,6 +13,7 @@ from os import PathLike
 from typing import Any
 
 from ..errors import FieldError, blame_field, caller_level
+from ..models.calls import MAPPED
 from ..models.fit import require_weights_fit
 from ..models.resolve import (
     Native,
@@ -28,13 +29,21 @@ from ..pictures import PICTURES, require_picture
 from ..progress import duration
 from ..recipe.collector import pause_collector
 from ..recipe.prompts import fill_rows, list_tokens, parse_weights, write_tokens
-from ..recipe.request import PROMPTS, Recipe, Request, key_of, list_inputs, read_all_but_seed
+from ..recipe.request import (
+    PROMPTS,
+    SHARED,
+    Recipe,
+    Request,
+    key_of,
+    list_inputs,
+    read_all_but_seed,
+)
 from ..store.store import Store, open_store
 from .batch_size import share_cells
 from .notes import collect_finished, collect_notes, describe_strange_words, learn_words
 
 SWAPPED = ("vae", "lora", "textual_inversion")
-COMMON = ("guidance_scale", "guidance_rescale", "clip_skip", "options")  # to a call of diffusers'
+COMMON = tuple(name for name in MAPPED if name not in PROMPTS)  # to a call of diffusers'
 EMPTY = (
     "the plan is empty: there is no request in it, so nothing is rendered. Perhaps none was left of"
     " those that were picked, or a generator of requests had been read before"
@@ -193,12 +202,9 @@ def group_cells(cells: Iterable[Recipe], natives: dict[str, Native]) -> list[lis
         layout = natives[r.model].layout
         task = choose_task(r, layout.tasks).name
         common = (*(getattr(r, n) for n in COMMON), not r.negative_prompt) if layout.call else ()
+        own = (getattr(r, n) for n in SHARED)
         parts = natives[r.model].weights, (r.lora, r.textual_inversion), (r.vae, r.weights)
-        return (
-            *parts,
-            (r.height, r.width, r.tiling),
-            (task, r.scheduler, r.num_inference_steps, r.strength, r.eta, texts, *common),
-        )
+        return (*parts, (r.height, r.width, r.tiling), (task, texts, *own, *common))
 
     groups: dict[tuple, list[Recipe]] = {}
     known: dict[tuple, tuple] = {}
