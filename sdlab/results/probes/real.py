@@ -1,4 +1,7 @@
-"""Probes for models of photographs and paintings, such as Stable Diffusion v1 and v2."""
+"""Probes for models of photographs and paintings, such as Stable Diffusion v1 and v2.
+
+What their prompts say is in `wordings`.
+"""
 
 from __future__ import annotations
 
