@@ -40,8 +40,9 @@ def declare_machine(dtype: str = "string", *, decides_bits: bool = True) -> Colu
     return Column(dtype, "machine", decides_bits=decides_bits)
 
 
-# Written by `Batches` of a picture, by its `record_facts` of a batch, and by `machine_facts`. One
-# that decides bits is a batch's: what was made otherwise is looked for before there is a picture.
+# Written in `render/batches.py`: of each picture by `_add_facts`, of a batch by `record_facts`; the
+# processor and versions by `machine_facts`. One that decides bits is a batch's: what was made alike
+# is looked for before there is a picture.
 FACTS = {
     "task": Column("string", "fact"),
     "lora_layers": Column("string", "fact", tells=False),  # "96 of 128" of each LoRA's act
