@@ -70,10 +70,10 @@ def is_plain(
         and (tuple(weight.shape[2:]), stride, dilation, groups) == ((3, 3), (1, 1), (1, 1), 1)
     )
     ours = given.dtype == weight.dtype == torch.float32 and given.device.type == "cpu"
-    needed = (each for each in (given, weight, bias) if each is not None and each.requires_grad)
-    trained = torch.is_grad_enabled() and any(True for _ in needed)
-    other = trained or torch.is_autocast_enabled("cpu")
-    return plain and ours and weight.is_contiguous() and not other
+    needs = any(each is not None and each.requires_grad for each in (given, weight, bias))
+    trained = needs and torch.is_grad_enabled()
+    halved = torch.is_autocast_enabled("cpu")  # products would lose more digits than it means to
+    return plain and ours and weight.is_contiguous() and not trained and not halved
 
 
 def gains_much(given: Any, weight: Any) -> bool:
