@@ -107,7 +107,7 @@ def test_an_interrupt_stops_every_job_of_a_kernel_busy_or_not(tmp_path, forked_k
         def hear(message):
             if message["msg_type"] == "stream":
                 said.append(message["content"]["text"])
-                if said == ["busy\n"]:
+                if "busy\n" in said[-1]:  # whatever else, such as a warning, was said before
                     manager.interrupt_kernel()
 
         content = client.execute_interactive(code, output_hook=hear, timeout=120)["content"]
