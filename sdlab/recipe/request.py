@@ -546,7 +546,7 @@ PROMPTS = tuple(name for name, spec in SPECS.items() if spec.kind == "prompt")
 assert tuple(name for name, spec in SPECS.items() if spec.kind == "picture") == PICTURES
 ALL = (*FIELDS, "labels")
 ALIASES = {alias: name for name, spec in SPECS.items() for alias in spec.aliases}
-SHARED = tuple(name for name, spec in SPECS.items() if not spec.by_row)
+SHARED = tuple(name for name, spec in SPECS.items() if not spec.by_row)  # by a whole batch
 IN_WEIGHTS = frozenset(name for name, spec in SPECS.items() if spec.in_weights)
 NEUTRAL = {name: spec.neutral for name, spec in SPECS.items() if name in OPTIONAL}
 encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode

@@ -202,9 +202,9 @@ def group_cells(cells: Iterable[Recipe], natives: dict[str, Native]) -> list[lis
         layout = natives[r.model].layout
         task = choose_task(r, layout.tasks).name
         common = (*(getattr(r, n) for n in COMMON), not r.negative_prompt) if layout.call else ()
-        own = (getattr(r, n) for n in SHARED)
+        once = (getattr(r, n) for n in SHARED)  # some are above too, where they order the groups
         parts = natives[r.model].weights, (r.lora, r.textual_inversion), (r.vae, r.weights)
-        return (*parts, (r.height, r.width, r.tiling), (task, texts, *own, *common))
+        return (*parts, (r.height, r.width, r.tiling), (task, texts, *once, *common))
 
     groups: dict[tuple, list[Recipe]] = {}
     known: dict[tuple, tuple] = {}

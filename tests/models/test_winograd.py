@@ -41,29 +41,28 @@ def far(one, other):
     return ((one - other).norm() / other.norm()).item()
 
 
-@pytest.fixture
-def calls(monkeypatch):
-    """The shapes that NNPACK was given."""
-    given, real = [], torch._nnpack_spatial_convolution
-
-    def convolve(part, *how):
-        given.append(tuple(part.shape))
-        return real(part, *how)
-
-    monkeypatch.setattr(torch, "_nnpack_spatial_convolution", convolve)
-    return given
-
-
-def note_products(monkeypatch):
-    """The shapes that are convolved by products of matrices from here on."""
-    given, real = [], products.convolve
+def note_shapes(monkeypatch, owner, name):
+    """The shapes that a function is given from here on."""
+    given, real = [], getattr(owner, name)
 
     def convolve(rows, *how):
         given.append(tuple(rows.shape))
         return real(rows, *how)
 
-    monkeypatch.setattr(products, "convolve", convolve)
+    monkeypatch.setattr(owner, name, convolve)
     return given
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The shapes that NNPACK was given."""
+    return note_shapes(monkeypatch, torch, "_nnpack_spatial_convolution")
+
+
+@pytest.fixture
+def multiplied(monkeypatch):
+    """The shapes that were convolved by products of matrices."""
+    return note_shapes(monkeypatch, products, "convolve")
 
 
 @pytest.fixture
@@ -147,10 +146,9 @@ def test_bands_cover_all_lines_once_and_none_is_too_small_or_too_large(
 )
 @pytest.mark.parametrize("channels, side", [(32, 64), (320, 24)])
 def test_what_cannot_gain_or_is_called_otherwise_is_torchs_own(
-    call, channels, side, calls, monkeypatch
+    call, channels, side, calls, multiplied
 ):
     x, w = draw(2, channels, side, side), draw(channels, channels, 3, 3)
-    multiplied = note_products(monkeypatch)
     with torch.inference_mode():
         plain = call(x, w)
         with Winograd():
@@ -160,9 +158,9 @@ def test_what_cannot_gain_or_is_called_otherwise_is_torchs_own(
 
 @pytest.mark.parametrize("channels, side", [(32, 64), (320, 16)])
 @pytest.mark.parametrize("name", ["weight", "bias"])
-def test_what_is_trained_keeps_its_gradients(channels, side, name, calls, monkeypatch):
+def test_what_is_trained_keeps_its_gradients(channels, side, name, calls, multiplied):
     layer, given = make_layer(channels, outputs=320), draw(1, channels, side, side)
-    multiplied, trained = note_products(monkeypatch), getattr(layer, name).requires_grad_(True)
+    trained = getattr(layer, name).requires_grad_(True)
     with Winograd():
         layer(given).sum().backward()
     assert trained.grad.abs().sum() > 0 and not calls and not multiplied
@@ -203,8 +201,7 @@ def test_what_went_wrong_on_a_helper_is_raised(threads, monkeypatch):
 @pytest.mark.parametrize("side", [16, 19, 40])
 @pytest.mark.parametrize("padding", [0, 1, (0, 1)])
 @pytest.mark.parametrize("bias", [True, False])
-def test_few_places_are_convolved_to_a_few_millionths(side, padding, bias, calls, monkeypatch):
-    multiplied = note_products(monkeypatch)
+def test_few_places_are_convolved_to_a_few_millionths(side, padding, bias, calls, multiplied):
     layer = make_layer(320, padding, outputs=330, bias=bias)
     given = draw(2, 320, side, side + 3)
     found, right = compute(layer, given), layer(given)
@@ -244,10 +241,24 @@ def test_the_order_in_memory_of_few_places_changes_no_bit(change):
 @pytest.mark.parametrize(
     "shape, outputs", [((1, 320, 15, 16), 320), ((1, 319, 16, 16), 320), ((1, 320, 16, 16), 319)]
 )
-def test_what_has_too_few_places_or_channels_is_torchs_own(shape, outputs, monkeypatch):
-    multiplied, given = note_products(monkeypatch), draw(*shape)
+def test_what_has_too_few_places_or_channels_is_torchs_own(shape, outputs, multiplied):
+    given = draw(*shape)
     layer = make_layer(shape[1], outputs=outputs)
     assert torch.equal(compute(layer, given), layer(given)) and not multiplied
+
+
+def test_in_half_precision_of_torchs_choice_convolutions_are_torchs_own(calls, multiplied):
+    """Products in bfloat16 would lose most of their digits to the factors of the transforms."""
+    layer, given = make_layer(320, outputs=320), draw(1, 320, 16, 16)
+    with torch.autocast("cpu"):
+        assert torch.equal(compute(layer, given), layer(given))
+    assert not calls and not multiplied
+
+
+@pytest.mark.parametrize("size", [(2, 200), (2000, 1)])
+def test_what_is_smaller_than_a_kernel_is_refused_as_by_torch(size):
+    with pytest.raises(RuntimeError, match="[Kk]ernel size"):
+        compute(make_layer(320, 0, outputs=320), draw(1, 320, *size))
 
 
 def test_squares_say_with_a_matrix_what_a_convolution_is():
@@ -318,9 +329,8 @@ def test_nothing_is_measured_where_torch_has_none(times, monkeypatch):
     assert is_there() and not times["timed"]
 
 
-def test_both_ways_are_timed_as_they_are_computed(calls, threads, monkeypatch):
+def test_both_ways_are_timed_as_they_are_computed(calls, threads, multiplied):
     threads(2)
-    multiplied = note_products(monkeypatch)
     direct = machine.time_convolutions(80, "direct")
     assert not calls and not multiplied and direct > 0
     assert machine.time_convolutions(80, "winograd") > 0
@@ -367,9 +377,9 @@ HOW = dict(device="cpu", dtype="float32", progress=False)
 
 
 def test_pictures_are_the_same_to_a_level_and_say_how_they_were_made(
-    wide, fast, tmp_path, calls, monkeypatch
+    wide, fast, tmp_path, calls, multiplied
 ):
-    cells, multiplied = make_cells(wide), note_products(monkeypatch)
+    cells = make_cells(wide)
     found = run(cells, tmp_path / "fast", **HOW)
     assert calls and {shape[2:] for shape in multiplied} >= {(8, 8), (4, 4)}
     assert found["winograd"].tolist() == [True] * 3
@@ -433,7 +443,6 @@ def test_an_estimate_says_on_which_levels_it_is_used(wide, fast):
 
 
 @pytest.mark.parametrize("memory", ["low", "lowest"])
-def test_it_is_not_used_where_memory_is_scarce(wide, fast, tmp_path, calls, memory, monkeypatch):
-    multiplied = note_products(monkeypatch)
+def test_it_is_not_used_where_memory_is_scarce(wide, fast, tmp_path, calls, memory, multiplied):
     found = run(make_cells(wide)[:1], tmp_path, memory=memory, **HOW)
     assert found["winograd"].isna().all() and not calls and not multiplied
